@@ -1,0 +1,3 @@
+module attndiff
+
+go 1.26

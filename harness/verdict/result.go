@@ -46,7 +46,7 @@ type Metrics struct {
 
 	WorstRow     []int   // leading indices of the row (token, head) with the largest NMSE
 	WorstRowNMSE float64
-	Channel      int     // index on the last axis of the largest-magnitude channel
+	Channel      int     // index on the last axis of the channel with the largest energy in b
 	ChannelNMSE  float64 // NMSE of that channel over all rows
 
 	NaNA, InfA, NaNB, InfB int   // counts of each side
@@ -65,10 +65,20 @@ type Tap struct {
 	OpRef     float64 // NaN when the reference did not record it
 	Allowance float64 // what OpOurs may be
 
-	Oracle   float64   // the oracle's value at Drift.At, NaN without one
+	// Peak is where ours and the oracle (without one: ours and the reference)
+	// differ most.
+	Peak Peak
+
 	Inputs   []tap.Key // recordings the oracle was computed from
 	Composed []tap.Tap // taps in between that ours did not record, recomputed on the way
 	Why      string    // one sentence, when Status is not OK: what rule broke, with its numbers
+}
+
+// Peak is one element of a tap in all three voices; a voice that is not there
+// is NaN.
+type Peak struct {
+	Index                   []int
+	Ours, Reference, Oracle float64
 }
 
 // Result is the judgement of a whole run.

@@ -1,0 +1,157 @@
+package oracle
+
+import (
+	"math"
+
+	"attndiff/traces/half"
+)
+
+// scores is kq[h,t,c] = sum_d q[t,h,d] * k[c,g(h),d], no scale and no mask.
+// q is [T*H, D], k is [C*G, D], the result [H*T, C]. Mirrors the
+// ggml_mul_mat(k, q) of llm_graph_context::build_attn_mha (llama-graph.cpp).
+// operand is the type that the query is narrowed to beforehand, "F32" for
+// none.
+func scores(q, k rows, heads, kvHeads int, s Semantics, operand string) rows {
+	tokens, cells, dim := q.n/heads, k.n/kvHeads, q.width
+	y := newRows(heads*tokens, cells)
+	narrowed := make([]float64, dim)
+	for h := range heads {
+		g := s.KVHead(h, heads, kvHeads)
+		for t := range tokens {
+			qi := t*heads + h
+			qrow := q.row(qi)
+			operandNoise(narrowed, qrow, operand)
+			for d, v := range qrow {
+				narrowed[d] += dotNoise(dim)*v*v + q.noiseAt(qi*dim+d)
+			}
+			out := (h*tokens + t) * cells
+			for c := range cells {
+				ki := c*kvHeads + g
+				dot, noise := 0.0, 0.0
+				for d, kv := range k.row(ki) {
+					dot += qrow[d] * kv
+					noise += narrowed[d]*kv*kv + qrow[d]*qrow[d]*k.noiseAt(ki*dim+d)
+				}
+				y.v[out+c], y.noise[out+c] = dot, noise
+			}
+		}
+	}
+	return y
+}
+
+// softMax is p[h,t,c] = exp(z_c - max z) / sum exp(z - max z) with
+// z = scale*kq over the columns that token t sees and 0 elsewhere; the first
+// token of the step stands at position past. Mirrors
+// ggml_compute_forward_soft_max_f32 (ggml-cpu/ops.cpp) with the mask of
+// llama_kv_cache::set_input_kq_mask (llama-kv-cache.cpp).
+// Noise: rounding z and max z shifts the exponent by |z| units; exp, the sum
+// and the division follow. Probabilities below f32's normal range flush, so a
+// spacing of the smallest normal number is owed absolutely.
+func softMax(kq rows, tokens, past int, s Semantics) rows {
+	y := kq.like()
+	for r := range kq.n {
+		in, out := kq.row(r), y.row(r)
+		pos := past + r%tokens
+		peak := math.Inf(-1)
+		for c, v := range in {
+			if s.Visible(pos, c) {
+				peak = math.Max(peak, s.ScoreScale*v)
+			}
+		}
+		sum, seen := 0.0, 0
+		for c, v := range in {
+			if s.Visible(pos, c) {
+				out[c] = math.Exp(s.ScoreScale*v - peak)
+				sum += out[c]
+				seen++
+			}
+		}
+		// An error of one score moves its own probability directly and the
+		// others through the sum, where it weighs by the probability.
+		shared, inherited := 0.0, 0.0
+		for c, v := range in {
+			if !s.Visible(pos, c) {
+				continue
+			}
+			out[c] /= sum
+			z := s.ScoreScale * v
+			shared += out[c] * out[c] * f32 * (z*z + 4)
+			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.width+c)
+		}
+		for c, v := range in {
+			if !s.Visible(pos, c) {
+				continue
+			}
+			z := s.ScoreScale * v
+			rel := f32*(z*z+peak*peak+(z-peak)*(z-peak)+8) + sumNoise(seen) + shared
+			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.width+c) + inherited
+			y.noise[r*kq.width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal
+		}
+	}
+	return y
+}
+
+// smallestNormal is the smallest normal f32, 2^-126.
+const smallestNormal = 0x1p-126
+
+// weightedSum is kqv[t,h,d] = sum_c p[h,t,c] * v[c,g(h),d]. p is [H*T, C], v is
+// [C*G, D], the result [T*H, D]. Mirrors the ggml_mul_mat(v, kq) and the
+// permute that merges heads in build_attn_mha (llama-graph.cpp).
+// operand is the type that probabilities are narrowed to beforehand.
+func weightedSum(p, v rows, heads, kvHeads int, s Semantics, operand string) rows {
+	tokens, cells, dim := p.n/heads, p.width, v.width
+	y := newRows(tokens*heads, dim)
+	narrowed := make([]float64, cells)
+	for h := range heads {
+		g := s.KVHead(h, heads, kvHeads)
+		for t := range tokens {
+			pi := h*tokens + t
+			prow := p.row(pi)
+			operandNoise(narrowed, prow, operand)
+			out := (t*heads + h) * dim
+			for c, pv := range prow {
+				if pv == 0 {
+					continue
+				}
+				vi := c*kvHeads + g
+				own := narrowed[c] + dotNoise(cells)*pv*pv + p.noiseAt(pi*cells+c)
+				for d, vv := range v.row(vi) {
+					y.v[out+d] += pv * vv
+					y.noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
+				}
+			}
+		}
+	}
+	return y
+}
+
+// store is the cache's own rounding of x: to f16, round to nearest even, or
+// to f32. Mirrors the CPY/SET_ROWS of llama_kv_cache::cpy_k and cpy_v
+// (llama-kv-cache.cpp). A value that is itself recomputed may round to the
+// neighbour, so it carries one rounding of noise.
+func store(x rows, kvType string) rows {
+	y := rows{n: x.n, width: x.width, v: make([]float64, len(x.v))}
+	unit := UnitF32
+	for i, v := range x.v {
+		if kvType == "f16" {
+			y.v[i] = float64(half.RoundF16(float32(v)))
+			unit = UnitF16
+		} else {
+			y.v[i] = float64(float32(v))
+		}
+	}
+	if x.noise == nil {
+		return y
+	}
+	y.noise = make([]float64, len(x.v))
+	for i, v := range y.v {
+		y.noise[i] = x.noise[i]
+		if x.noise[i] > 0 {
+			y.noise[i] += unit * unit * v * v
+			if kvType == "f16" {
+				y.noise[i] += 12 * halfSubnormal
+			}
+		}
+	}
+	return y
+}

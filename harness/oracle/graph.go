@@ -1,0 +1,146 @@
+package oracle
+
+import (
+	"fmt"
+
+	"attndiff/traces/tap"
+)
+
+// weightOf names the matrix that a projection multiplies by, "" for other
+// taps. Names are those of GGUF (llama.cpp/src/llama-arch.cpp, LLM_TENSOR_NAMES).
+func weightOf(k tap.Key) string {
+	suffix := map[tap.Tap]string{
+		tap.QProj: "attn_q", tap.KProj: "attn_k", tap.VProj: "attn_v", tap.AttnOut: "attn_output",
+		tap.FFNGate: "ffn_gate", tap.FFNUp: "ffn_up", tap.FFNOut: "ffn_down",
+	}[k.Tap]
+	if suffix != "" {
+		return fmt.Sprintf("blk.%d.%s.weight", k.Layer, suffix)
+	}
+	if k.Tap == tap.ResultOutput {
+		return "output.weight"
+	}
+	return ""
+}
+
+// linearInput is the tap that a projection reads.
+func linearInput(k tap.Key) tap.Key {
+	switch k.Tap {
+	case tap.QProj, tap.KProj, tap.VProj:
+		return tap.At(k.Step, k.Layer, tap.AttnNorm)
+	case tap.AttnOut:
+		return tap.At(k.Step, k.Layer, tap.KQV)
+	case tap.FFNGate, tap.FFNUp:
+		return tap.At(k.Step, k.Layer, tap.FFNNorm)
+	case tap.FFNOut:
+		return tap.At(k.Step, k.Layer, tap.FFNSwiglu)
+	default:
+		return tap.At(k.Step, tap.NoLayer, tap.ResultNorm)
+	}
+}
+
+// layerInput is the residual stream that a layer starts from.
+func layerInput(step, layer int) tap.Key {
+	if layer == 0 {
+		return tap.At(step, tap.NoLayer, tap.InpEmbd)
+	}
+	return tap.At(step, layer-1, tap.LOut)
+}
+
+// input returns a tensor as an input of k: the recording, or, where there is
+// none, the tensor recomputed from the recordings before it.
+func (o *Oracle) input(s *Side, of, k tap.Key) (derived, error) {
+	d, err := o.fetch(s, k)
+	if err != nil {
+		return derived{}, err
+	}
+	if linear := weightOf(of) != ""; linear {
+		d.rows = flat(d.rows, s.trace.Dims(k.Step).T)
+	}
+	return d, nil
+}
+
+// fetch loads a recording or recomputes it.
+func (o *Oracle) fetch(s *Side, k tap.Key) (derived, error) {
+	if s.has(k) {
+		return s.load(k)
+	}
+	if d, ok := s.remembered(k); ok {
+		return d, nil
+	}
+	var d derived
+	var err error
+	if weightOf(k) != "" {
+		var batch []derived
+		if batch, err = o.evalLinear([]Request{{s, k}}); err == nil {
+			d = batch[0]
+		}
+	} else {
+		d, err = o.eval(s, k)
+	}
+	if err != nil {
+		return derived{}, err
+	}
+	d.composed = append(d.composed[:len(d.composed):len(d.composed)], k.Tap)
+	if d.noise == nil {
+		d.noise = make([]float64, len(d.v))
+	}
+	s.remember(k, d)
+	return d, nil
+}
+
+// biased is the tap that RoPE (or the cache, for V) reads: the biased
+// projection, or the bare one in a model without that bias.
+func (o *Oracle) biased(k tap.Key, proj, bias tap.Tap, name string) tap.Key {
+	if o.weights.Type(fmt.Sprintf("blk.%d.%s.bias", k.Layer, name)) == "" {
+		return tap.At(k.Step, k.Layer, proj)
+	}
+	return tap.At(k.Step, k.Layer, bias)
+}
+
+// positions are the positions of a step's tokens.
+func positions(past, tokens int) []int {
+	pos := make([]int, tokens)
+	for i := range pos {
+		pos[i] = past + i
+	}
+	return pos
+}
+
+// Inputs lists the taps that the op at k reads, as the forward pass has them;
+// for reasoning about what inherits from what when nothing is recomputed.
+func Inputs(k tap.Key) []tap.Key {
+	at := func(ts ...tap.Tap) []tap.Key {
+		var keys []tap.Key
+		for _, t := range ts {
+			keys = append(keys, tap.At(k.Step, k.Layer, t))
+		}
+		return keys
+	}
+	if weightOf(k) != "" {
+		return []tap.Key{linearInput(k)}
+	}
+	switch k.Tap {
+	case tap.AttnNorm:
+		return []tap.Key{layerInput(k.Step, k.Layer)}
+	case tap.QBias, tap.KBias, tap.VBias, tap.QRope, tap.KRope, tap.KQSoftMax, tap.FFNNorm:
+		return at(k.Tap - 1)
+	case tap.KCache, tap.VCache:
+		fresh := map[tap.Tap]tap.Tap{tap.KCache: tap.KRope, tap.VCache: tap.VBias}[k.Tap]
+		keys := at(fresh)
+		if k.Step > 0 {
+			keys = append(keys, tap.At(k.Step-1, k.Layer, k.Tap))
+		}
+		return keys
+	case tap.KQ:
+		return at(tap.QRope, tap.KCache)
+	case tap.KQV:
+		return at(tap.KQSoftMax, tap.VCache)
+	case tap.FFNInp:
+		return append(at(tap.AttnOut), layerInput(k.Step, k.Layer))
+	case tap.FFNSwiglu:
+		return at(tap.FFNGate, tap.FFNUp)
+	case tap.LOut:
+		return at(tap.FFNOut, tap.FFNInp)
+	}
+	return nil
+}

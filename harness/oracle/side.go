@@ -1,0 +1,115 @@
+package oracle
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// Side is one engine's recordings as the oracle's inputs.
+type Side struct {
+	trace  *trace.Reader
+	arith  Arithmetic
+	usable func(tap.Key) bool
+
+	mu       sync.Mutex
+	composed map[tap.Key]derived // recomputed because they were not recorded
+}
+
+// derived is a tensor with what it was computed from.
+type derived struct {
+	rows
+	inputs   []tap.Key
+	composed []tap.Tap
+}
+
+// NewSide returns the recordings of one engine. arith is how that engine
+// treats operands. usable limits which recordings serve as inputs, nil for
+// all; the reference is held to those that ours recorded too, so that both
+// sides compose across the same gaps and their errors compare.
+func NewSide(r *trace.Reader, arith Arithmetic, usable func(tap.Key) bool) *Side {
+	return &Side{trace: r, arith: arith, usable: usable, composed: map[tap.Key]derived{}}
+}
+
+// kvType is the cache's element type on this side.
+func (s *Side) kvType() string { return s.trace.Meta().Hparams.KVType }
+
+// cacheOperand is the type that queries and probabilities are narrowed to
+// before they meet the cache.
+func (s *Side) cacheOperand() string {
+	if s.arith == GGML && s.kvType() == "f16" {
+		return "F16"
+	}
+	return "F32"
+}
+
+// has reports whether a recording can serve as an input: it is there, in the
+// shape this model calls for. One of another shape is a finding of its own and
+// the ops after it are judged from what there is.
+func (s *Side) has(k tap.Key) bool {
+	info, ok := s.trace.Info(k)
+	return ok && (s.usable == nil || s.usable(k)) &&
+		slices.Equal(info.Shape, k.Tap.Shape(s.trace.Dims(k.Step)))
+}
+
+// load reads a recording as rows of its last axis. A tensor recorded in a
+// narrower type than the f32 the engine computed carries that rounding as
+// noise; the caches are recorded as they are stored.
+func (s *Side) load(k tap.Key) (derived, error) {
+	info, _ := s.trace.Info(k)
+	v, err := s.trace.Float64(k, nil)
+	if err != nil {
+		return derived{}, fmt.Errorf("%s: %w", k, err)
+	}
+	width := info.Shape[len(info.Shape)-1]
+	r := rows{n: len(v) / max(width, 1), width: width, v: v}
+	if unit := narrowUnit(info.DType); unit > 0 && k.Tap != tap.KCache && k.Tap != tap.VCache {
+		r.noise = make([]float64, len(v))
+		for i, x := range v {
+			r.noise[i] = StorageNoise(info.DType, x)
+		}
+	}
+	return derived{rows: r, inputs: []tap.Key{k}}, nil
+}
+
+// narrowUnit is the unit roundoff of a type narrower than f32, else 0.
+func narrowUnit(dt trace.DType) float64 {
+	switch dt {
+	case trace.F16:
+		return UnitF16
+	case trace.BF16:
+		return UnitBF16
+	}
+	return 0
+}
+
+// StorageNoise is the variance that recording v in type dt leaves: nothing for
+// F32 and F64.
+func StorageNoise(dt trace.DType, v float64) float64 {
+	unit := narrowUnit(dt)
+	if unit == 0 {
+		return 0
+	}
+	noise := RoundingNMSE(unit) * v * v
+	if dt == trace.F16 {
+		noise += halfSubnormal
+	}
+	return noise
+}
+
+// remembered returns a composed tensor computed earlier.
+func (s *Side) remembered(k tap.Key) (derived, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.composed[k]
+	return d, ok
+}
+
+func (s *Side) remember(k tap.Key, d derived) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.composed[k] = d
+}

@@ -1,0 +1,127 @@
+package verdict
+
+import (
+	"fmt"
+	"math"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/half"
+	"attndiff/traces/trace"
+)
+
+// opError is one side's error at one op: what it recorded against the oracle
+// computed from its own inputs. Elements whose oracle is not finite, because
+// the inputs were not, carry no information about this op and are left out.
+type opError struct {
+	err, energy, noise float64   // sums of squares over the tensor
+	rows               []squares // the same per row
+	channel            squares   // the same for the channel with the most energy
+	channelAt          int
+	peak               int // flat index of the largest error
+	peakErr            float64
+	broken             string // an exact rule that does not hold, with its place
+	width              int
+}
+
+// squares are the sums that decide: squared error, squared oracle, noise.
+type squares struct{ err, energy, noise float64 }
+
+func (q *squares) add(e, s, n float64) { q.err, q.energy, q.noise = q.err+e, q.energy+s, q.noise+n }
+
+// nmse is the op's error on the whole tensor.
+func (o *opError) nmse() float64 { return ratio(o.err, o.energy) }
+
+// compare measures recorded values against the oracle's. Storage in a narrow
+// type adds its rounding to the noise. Where the oracle leaves no noise at all
+// (the caches, masked probabilities, embedding rows) bit equality is owed.
+func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
+	width := 1
+	if n := len(want.Shape); n > 0 {
+		width = max(want.Shape[n-1], 1)
+	}
+	o := &opError{rows: make([]squares, (len(got)+width-1)/width), width: width, peakErr: -1}
+	energy := make([]float64, width)
+	for i, x := range got {
+		y := want.Data[i]
+		if !finite(y) {
+			continue
+		}
+		noise := want.Noise[i]
+		if noise == 0 && !sameStored(x, y, dt) && o.broken == "" {
+			o.broken = exactRule(want, i, x, y)
+		}
+		if noise > 0 || !want.Exact {
+			noise += oracle.StorageNoise(dt, y)
+		}
+		d := x - y
+		e := d * d
+		if noise == 0 && sameStored(x, y, dt) {
+			e = 0 // stored in a narrower type than the oracle's float64
+		}
+		if !(e <= o.peakErr) {
+			o.peak, o.peakErr = i, e
+			if math.IsNaN(e) {
+				o.peakErr = math.Inf(1)
+			}
+		}
+		o.rows[i/width].add(e, y*y, noise)
+		energy[i%width] += y * y
+	}
+	for _, r := range o.rows {
+		o.err, o.energy, o.noise = o.err+r.err, o.energy+r.energy, o.noise+r.noise
+	}
+	o.channelAt = argmax(energy)
+	for i := o.channelAt; i < len(got); i += width {
+		if y := want.Data[i]; finite(y) {
+			d := got[i] - y
+			e := d * d
+			if want.Noise[i] == 0 && sameStored(got[i], y, dt) {
+				e = 0
+			}
+			o.channel.add(e, y*y, want.Noise[i]+oracle.StorageNoise(dt, y))
+		}
+	}
+	return o
+}
+
+// sameStored reports whether x is y as type dt stores it.
+func sameStored(x, y float64, dt trace.DType) bool {
+	switch dt {
+	case trace.F32:
+		y = float64(float32(y))
+	case trace.F16:
+		y = float64(half.RoundF16(float32(y)))
+	case trace.BF16:
+		y = float64(half.RoundBF16(float32(y)))
+	}
+	return x == y
+}
+
+// exactRule words a broken equality.
+func exactRule(want oracle.Value, i int, x, y float64) string {
+	at := unravel(i, want.Shape)
+	if y == 0 && !want.Exact {
+		return fmt.Sprintf("must be exactly 0 at %v (masked) and is %.6g", at, x)
+	}
+	return fmt.Sprintf("must equal its source bit for bit; at %v it is %.9g, want %.9g", at, x, y)
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// excess is the largest ratio of error to noise over rows: how far the side
+// strays from the arithmetic that the oracle assumes of it.
+func (o *opError) excess() float64 {
+	worst := 0.0
+	for _, r := range o.rows {
+		if r.err > 0 {
+			worst = math.Max(worst, r.err/r.noise)
+		}
+	}
+	return worst
+}
+
+// valid reports whether the oracle speaks this model's semantics: the
+// reference itself must come out within the noise of its own arithmetic.
+func (o *opError) valid() bool {
+	return o.broken == "" && o.err <= oracle.Confidence*o.noise && o.excess() <= rowConfidence
+}

@@ -1,0 +1,78 @@
+// What the bridge's C++ files share. Go never sees this.
+#pragma once
+
+#include "bridge.h"
+
+#include "llama.h"
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+// A place says which layer and rule a name in the graph may stand for: layer*n_rules + rule.
+using place = size_t;
+
+// recorded is one tensor the present graph keeps.
+struct recorded {
+    ggml_tensor * tensor     = nullptr;
+    bool          transposed = false; // a V cache of [channel][position], as llama.cpp has it without flash attention
+};
+
+// staged is a host copy of the part of one device buffer that recorded tensors lie in.
+struct staged {
+    ggml_backend_buffer_t buffer;
+    const uint8_t *       first; // device addresses [first, last)
+    const uint8_t *       last;
+    std::vector<uint8_t>  host;
+};
+
+struct ref_engine {
+    llama_model *            model = nullptr;
+    llama_context *          ctx   = nullptr;
+    const llama_vocab *      vocab = nullptr;
+    struct ggml_threadpool * pool  = nullptr;
+
+    std::string device;
+    bool        on_gpu  = false;
+    int32_t     context = 0; // positions this engine accepts
+    int32_t     past    = 0; // tokens in the cache
+
+    const ref_rule *                            rules   = nullptr;
+    int32_t                                     n_rules = 0;
+    int32_t                                     n_layer = 0;
+    std::unordered_multimap<std::string, place> places; // by tensor name
+
+    // Recording. want is what this step asks for and kept what the present graph was built to keep; these and
+    // found are indexed by place. kept is empty for a graph without capture.
+    bool                  capture = false;
+    std::vector<uint8_t>  want;
+    std::vector<uint8_t>  kept;
+    std::vector<recorded> found;
+    ggml_tensor *         cells   = nullptr; // I64 input: the cache rows this step's tokens are written to
+    ggml_context *        extra   = nullptr; // holds the nodes that force a new memory plan
+    uint32_t              n_plans = 0;
+    std::vector<staged>   stages;
+    std::vector<uint8_t>  scratch;
+};
+
+// set_error formats one line into err and returns -1.
+int set_error(ref_error * err, const char * format, ...) __attribute__((format(printf, 2, 3)));
+
+// log_begin points llama.cpp's and ggml's log at the bridge and forgets earlier errors.
+void log_begin();
+// log_errors returns the error lines since log_begin, as one line.
+std::string log_errors();
+
+// record_open fills e->places from the rules; it needs the number of layers.
+void record_open(ref_engine * e);
+// record_fetch runs after a step of n tokens with capture: it checks where the cache was written and brings what lies in device memory to the host.
+int record_fetch(ref_engine * e, int32_t n, ref_error * err);
+
+// recording marks e as the engine whose step is running on this thread, while it lives.
+struct recording {
+    explicit recording(ref_engine * e);
+    ~recording();
+    recording(const recording &) = delete;
+    recording & operator=(const recording &) = delete;
+};

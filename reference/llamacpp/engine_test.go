@@ -35,7 +35,7 @@ func TestCaptureChangesNothing(t *testing.T) {
 					if step%2 == 0 {
 						return nil
 					}
-					return newMemory()
+					return sparse
 				}},
 			} {
 				e.Reset()

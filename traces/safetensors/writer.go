@@ -18,6 +18,9 @@ const (
 	roomPerTensor   = 128
 	roomForMetadata = 8 << 10
 
+	// maxRoom keeps a careless hint from making every file large.
+	maxRoom = 16 << 20
+
 	// dataAlign is the boundary, in bytes, that data start on.
 	dataAlign = 8
 
@@ -57,7 +60,7 @@ func Create(path string, tensors int) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	tensors = min(max(tensors, 0), (MaxHeader-roomForMetadata)/roomPerTensor)
+	tensors = min(max(tensors, 0), (maxRoom-roomForMetadata)/roomPerTensor)
 	w := &Writer{
 		path:  path,
 		file:  file,
@@ -171,7 +174,11 @@ func (w *Writer) finish(metadata map[string]string) error {
 // header joins metadata and entries into the header's JSON. Keys come out
 // sorted, so that the same content makes the same bytes.
 func (w *Writer) header(metadata map[string]string) ([]byte, error) {
+	size := len(w.entries)
 	for key, value := range metadata {
+		if size += len(key) + len(value); size > MaxHeader {
+			return nil, fmt.Errorf("metadata %q takes the header past the limit of %d bytes", key, MaxHeader)
+		}
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return nil, fmt.Errorf("metadata %q is not valid UTF-8", key)
 		}

@@ -32,6 +32,8 @@ type Vocab struct {
 	BOS    int32    // gguf.NoToken leaves the key out
 	EOS    int32
 	Pad    int32
+
+	ChatTemplate string // Jinja; empty leaves the key out
 }
 
 // fileTypes are llama.h's enum llama_ftype, general.file_type.
@@ -87,6 +89,9 @@ func (m Model) keys() ggml.KV {
 		"tokenizer.ggml.token_type":        v.Types,
 		"tokenizer.ggml.merges":            v.Merges,
 		"tokenizer.ggml.add_bos_token":     false,
+	}
+	if v.ChatTemplate != "" {
+		kv["tokenizer.chat_template"] = v.ChatTemplate
 	}
 	for key, id := range map[string]int32{"bos": v.BOS, "eos": v.EOS, "padding": v.Pad} {
 		if id != gguf.NoToken {

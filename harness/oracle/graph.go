@@ -108,7 +108,8 @@ func positions(past, tokens int) []int {
 
 // Inputs lists the taps that the op at k reads, as the forward pass has them;
 // for reasoning about what inherits from what when nothing is recomputed.
-func Inputs(k tap.Key) []tap.Key {
+// layers is the model's layer count.
+func Inputs(k tap.Key, layers int) []tap.Key {
 	at := func(ts ...tap.Tap) []tap.Key {
 		var keys []tap.Key
 		for _, t := range ts {
@@ -141,6 +142,8 @@ func Inputs(k tap.Key) []tap.Key {
 		return at(tap.FFNGate, tap.FFNUp)
 	case tap.LOut:
 		return at(tap.FFNOut, tap.FFNInp)
+	case tap.ResultNorm:
+		return []tap.Key{layerInput(k.Step, layers)}
 	}
 	return nil
 }

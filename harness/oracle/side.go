@@ -9,9 +9,17 @@ import (
 	"attndiff/traces/trace"
 )
 
+// Source is a trace as the oracle reads it; [trace.Reader] is one.
+type Source interface {
+	Meta() trace.Meta
+	Info(k tap.Key) (trace.Info, bool)
+	Dims(step int) tap.Dims
+	Float64(k tap.Key, buf []float64) ([]float64, error)
+}
+
 // Side is one engine's recordings as the oracle's inputs.
 type Side struct {
-	trace  *trace.Reader
+	trace  Source
 	arith  Arithmetic
 	usable func(tap.Key) bool
 
@@ -30,7 +38,7 @@ type derived struct {
 // treats operands. usable limits which recordings serve as inputs, nil for
 // all; the reference is held to those that ours recorded too, so that both
 // sides compose across the same gaps and their errors compare.
-func NewSide(r *trace.Reader, arith Arithmetic, usable func(tap.Key) bool) *Side {
+func NewSide(r Source, arith Arithmetic, usable func(tap.Key) bool) *Side {
 	return &Side{trace: r, arith: arith, usable: usable, composed: map[tap.Key]derived{}}
 }
 

@@ -40,11 +40,10 @@ func (j *judge) conclude(taps []Tap) *Result {
 	tainted := map[tap.Key]bool{}
 	for i := range taps {
 		t := &taps[i]
-		inputs := t.Inputs
+		upstream := slices.ContainsFunc(t.Inputs, func(k tap.Key) bool { return tainted[k] })
 		if j.oracle == nil {
-			inputs = oracle.Inputs(t.Key)
+			upstream = j.inherits(t.Key, tainted)
 		}
-		upstream := slices.ContainsFunc(inputs, func(k tap.Key) bool { return tainted[k] })
 		if j.oracle == nil && t.Status == OK {
 			j.driftOnly(t, upstream)
 		}
@@ -60,6 +59,17 @@ func (j *judge) conclude(taps []Tap) *Result {
 	}
 	r.Notes = notes(r)
 	return r
+}
+
+// inherits reports whether an input of k is tainted, looking through taps that
+// were not recorded.
+func (j *judge) inherits(k tap.Key, tainted map[tap.Key]bool) bool {
+	return slices.ContainsFunc(oracle.Inputs(k, j.growth.layers), func(in tap.Key) bool {
+		if bad, recorded := tainted[in]; recorded {
+			return bad
+		}
+		return j.inherits(in, tainted)
+	})
 }
 
 // driftOnly judges a tap without an oracle: the op is blamed where drift first

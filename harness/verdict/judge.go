@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"attndiff/harness/oracle"
+	"attndiff/traces/gguf"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -24,13 +25,13 @@ type Options struct {
 // not grow with the trace.
 const batchTokens = 64
 
-// Judge compares ours with the reference and, when weights are given, with the
-// oracle. Both traces must be of the same tokens and steps; see Comparable.
-func Judge(ref, ours *trace.Reader, weights oracle.Weights, opt Options) (*Result, error) {
+// Judge compares ours with the reference and, unless model is nil, with the
+// oracle. Both traces must be of the same model, tokens and steps.
+func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, error) {
 	j := &judge{ref: ref, ours: ours, growth: newGrowth(ref)}
-	if weights != nil {
+	if model != nil {
 		hp := ref.Meta().Hparams
-		j.oracle = oracle.New(weights, hp, oracle.Default(hp))
+		j.oracle = oracle.New(oracle.GGUF(model), hp, oracle.Default(hp))
 		j.refSide = oracle.NewSide(ref, arithmetic(ref), j.oursHas)
 		j.oursSide = oracle.NewSide(ours, arithmetic(ours), nil)
 	}

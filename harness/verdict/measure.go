@@ -29,13 +29,13 @@ func Measure(a, b []float32, shape []int) Metrics {
 			sa += x * x
 			d += x * y
 			channels[i] += y2
-			top = max(top, math.Abs(diff))
+			top = max(top, math.Abs(diff)) // max keeps a NaN
 		}
 		err, energy, energyA, dot = err+e, energy+s, energyA+sa, dot+d
-		if !(top <= peak) {
+		if exceeds(top, peak) {
 			peak, peakAt = top, lo
 		}
-		if n := ratio(e, s); worst < 0 || !(n <= m.WorstRowNMSE) {
+		if n := ratio(e, s); worst < 0 || exceeds(n, m.WorstRowNMSE) {
 			worst, m.WorstRowNMSE = lo/width, n
 		}
 	}
@@ -105,6 +105,10 @@ func channelNMSE(a, b []float32, channel, width int) float64 {
 	}
 	return ratio(e, s)
 }
+
+// exceeds reports whether x is larger than the largest so far; a NaN is larger
+// than anything and stays.
+func exceeds(x, largest float64) bool { return !(x <= largest) && !math.IsNaN(largest) }
 
 // ratio is e/s, 0 for 0/0: two zero tensors are equal.
 func ratio(e, s float64) float64 {

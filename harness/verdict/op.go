@@ -58,11 +58,8 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 		if noise == 0 && sameStored(x, y, dt) {
 			e = 0 // stored in a narrower type than the oracle's float64
 		}
-		if !(e <= o.peakErr) {
+		if exceeds(e, o.peakErr) {
 			o.peak, o.peakErr = i, e
-			if math.IsNaN(e) {
-				o.peakErr = math.Inf(1)
-			}
 		}
 		o.rows[i/width].add(e, y*y, noise)
 		energy[i%width] += y * y

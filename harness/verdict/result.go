@@ -44,7 +44,7 @@ type Metrics struct {
 	A, B   float64 // both values at At
 	Cos    float64 // cosine similarity; reported, never gating
 
-	WorstRow     []int   // leading indices of the row (token, head) with the largest NMSE
+	WorstRow     []int // leading indices of the row (token, head) with the largest NMSE
 	WorstRowNMSE float64
 	Channel      int     // index on the last axis of the channel with the largest energy in b
 	ChannelNMSE  float64 // NMSE of that channel over all rows
@@ -84,8 +84,8 @@ type Peak struct {
 // Result is the judgement of a whole run.
 type Result struct {
 	Outcome Outcome
-	Taps    []Tap // execution order
-	First   *Tap  // the first introduced op in execution order, nil at parity
+	Taps    []Tap    // execution order
+	First   *Tap     // the first introduced op in execution order, nil at parity
 	Notes   []string // what a reader must know: no oracle, taps absent, unstable taps
 	Oracle  bool     // false when drift alone was judged
 }

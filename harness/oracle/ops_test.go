@@ -1,0 +1,170 @@
+package oracle
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"attndiff/traces/half"
+	"attndiff/traces/trace"
+)
+
+// The ops are held against plain f32 loops, the arithmetic whose noise they
+// derive: the loop's squared error must stay within Confidence times the noise
+// and must not be negligible beside it, or the noise would hide real mistakes.
+
+// hp is a small model of odd proportions.
+var hp = trace.Hparams{NLayer: 2, NEmbd: 96, NHead: 6, NHeadKV: 2, HeadDim: 16, NFF: 40, NVocab: 50,
+	RopeFreqBase: 1e6, RMSEps: 1e-6}
+
+// random returns rows of normal values, rounded to f32 so that both sides read
+// the same inputs.
+func random(r *rand.Rand, n, width int, scale float64) rows {
+	x := rows{n: n, width: width, v: make([]float64, n*width)}
+	for i := range x.v {
+		x.v[i] = float64(float32(r.NormFloat64() * scale))
+	}
+	return x
+}
+
+func TestNoiseBoundsF32(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	sem := Default(hp)
+	w := random(r, 1, 96, 1)
+	b := random(r, 1, 96, 1)
+	x, x2 := random(r, 20, 96, 3), random(r, 20, 96, 3)
+	q := random(r, 20*6, 16, 4)
+	k, v := random(r, 20*2, 16, 4), random(r, 20*2, 16, 1)
+	kq := scores(q, k, 6, 2, sem, "F32")
+	recordedKQ := rows{n: kq.n, width: kq.width, v: toF32(kq.v)}
+	p := softMax(recordedKQ, 20, 0, sem)
+	recordedP := rows{n: p.n, width: p.width, v: toF32(p.v)}
+	pos := positions(0, 20)
+
+	cases := []struct {
+		name string
+		want rows
+		got  []float64
+		low  float64 // least share of the noise that sequential f32 must use
+	}{
+		{"rms_norm", rmsNorm(x, w.v, 1e-6), f32RMSNorm(x, w.v, 1e-6), 1e-3},
+		{"bias", addBias(x, b.v), f32Map2(x.v, repeat(b.v, 20), func(a, b float32) float32 { return a + b }), 0.1},
+		{"residual", add(x, x2), f32Map2(x.v, x2.v, func(a, b float32) float32 { return a + b }), 0.1},
+		{"swiglu", swiglu(x, x2), f32Map2(x.v, x2.v, func(a, b float32) float32 {
+			return a / (1 + float32(math.Exp(float64(-a)))) * b
+		}), 1e-3},
+		{"rope", rope(q, 6, pos, sem), f32Rope(q, 6, pos), 1e-3},
+		{"kq", kq, f32Scores(q, k, 6, 2), 1e-3},
+		{"kq_soft_max", p, f32SoftMax(recordedKQ, 20, 0, float32(sem.ScoreScale)), 1e-3},
+		{"kqv", weightedSum(recordedP, v, 6, 2, sem, "F32"), f32WeightedSum(recordedP, v, 6, 2), 1e-3},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err, noise := 0.0, 0.0
+			for i, y := range c.want.v {
+				d := c.got[i] - y
+				err += d * d
+				noise += c.want.noise[i]
+			}
+			if share := err / noise; !(share <= Confidence) || !(share >= c.low) {
+				t.Errorf("f32 error is %.3g of the derived noise, want within [%g, %d]", share, c.low, Confidence)
+			}
+		})
+	}
+}
+
+// TestOperandNoise holds the narrowing variances against real narrowing.
+func TestOperandNoise(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	x := random(r, 1, 32*400, 2).v
+	narrow := map[string]func(float32) float32{"F16": half.RoundF16, "BF16": half.RoundBF16}
+	for operand, f := range narrow {
+		t.Run(operand, func(t *testing.T) {
+			ratioWithin(t, x, operand, func(i int) float64 { return float64(f(float32(x[i]))) })
+		})
+	}
+	t.Run("Q8_0", func(t *testing.T) {
+		ratioWithin(t, x, "Q8_0", func(i int) float64 {
+			amax := 0.0
+			for _, v := range x[i/32*32 : i/32*32+32] {
+				amax = math.Max(amax, math.Abs(v))
+			}
+			return math.Round(x[i]*127/amax) * float64(half.RoundF16(float32(amax/127)))
+		})
+	})
+}
+
+func ratioWithin(t *testing.T, x []float64, operand string, narrowed func(int) float64) {
+	t.Helper()
+	noise := make([]float64, len(x))
+	operandNoise(noise, x, operand)
+	err, sum := 0.0, 0.0
+	for i := range x {
+		d := narrowed(i) - x[i]
+		err += d * d
+		sum += noise[i]
+	}
+	if share := err / sum; !(share > 0.7 && share < 1.4) {
+		t.Errorf("narrowing to %s errs by %.3g of the derived variance, want about 1", operand, share)
+	}
+}
+
+// TestVariantsExceedNoise: each classic misunderstanding must stand far
+// outside the noise of the right op.
+func TestVariantsExceedNoise(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	sem := Default(hp)
+	q, k := random(r, 20*6, 16, 4), random(r, 20*2, 16, 4)
+	pos := positions(3, 20)
+	right := rope(q, 6, pos, sem)
+	base := sem
+	cases := map[string]func(*Semantics){
+		"interleaved": func(s *Semantics) { s.Pairing = Interleaved },
+		"base 1e4":    func(s *Semantics) { s.RopeBase = 1e4 },
+		"sign":        func(s *Semantics) { s.RopeSign = -1 },
+		"offset":      func(s *Semantics) { s.PosOffset = 1 },
+		"half dims":   func(s *Semantics) { s.RopeDims = hp.HeadDim / 2 },
+	}
+	for name, change := range cases {
+		s := base
+		change(&s)
+		if e, n := distance(rope(q, 6, pos, s), right); !(e > 1e6*n) {
+			t.Errorf("rope %s: squared error %.3g is within reach of the noise %.3g", name, e, n)
+		}
+	}
+	modulo := sem
+	modulo.KVHead = func(h, _, g int) int { return h % g }
+	if e, n := distance(scores(q, k, 6, 2, modulo, "F32"), scores(q, k, 6, 2, sem, "F32")); !(e > 1e6*n) {
+		t.Errorf("kq with modulo heads: squared error %.3g is within reach of the noise %.3g", e, n)
+	}
+}
+
+func distance(a, b rows) (err, noise float64) {
+	for i := range a.v {
+		d := a.v[i] - b.v[i]
+		err += d * d
+		noise += b.noise[i]
+	}
+	return err, noise
+}
+
+// TestRopeKeepsNormAndOrigin: a rotation preserves each head's length, and
+// position 0 is the identity.
+func TestRopeKeepsNormAndOrigin(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	q := random(r, 8*6, 16, 1)
+	y := rope(q, 6, positions(0, 8), Default(hp))
+	for i := range q.n {
+		a, b := 0.0, 0.0
+		for d := range q.width {
+			a += q.row(i)[d] * q.row(i)[d]
+			b += y.row(i)[d] * y.row(i)[d]
+			if i < 6 && y.row(i)[d] != q.row(i)[d] {
+				t.Fatalf("position 0, head %d, dim %d: %g became %g", i, d, q.row(i)[d], y.row(i)[d])
+			}
+		}
+		if !(math.Abs(a-b) <= 1e-12*a) {
+			t.Errorf("row %d: squared norm %g became %g", i, a, b)
+		}
+	}
+}

@@ -1,0 +1,282 @@
+package verdict
+
+import (
+	"encoding/binary"
+	"math"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/gguf"
+	"attndiff/traces/synth/synthtest"
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// memory is a forward pass in the making: what has been computed so far serves
+// as the inputs of what comes next, rounded to f32 as an engine would.
+type memory struct {
+	meta trace.Meta
+	held map[tap.Key][]float64
+}
+
+func (m *memory) Meta() trace.Meta { return m.meta }
+
+func (m *memory) Info(k tap.Key) (trace.Info, bool) {
+	_, ok := m.held[k]
+	return trace.Info{DType: m.dtype(k), Shape: k.Tap.Shape(m.Dims(k.Step))}, ok
+}
+
+func (m *memory) dtype(k tap.Key) trace.DType {
+	if (k.Tap == tap.KCache || k.Tap == tap.VCache) && m.meta.Hparams.KVType == "f16" {
+		return trace.F16
+	}
+	return trace.F32
+}
+
+func (m *memory) Dims(step int) tap.Dims {
+	h := m.meta.Hparams
+	d := tap.Dims{T: m.meta.Steps[step], E: h.NEmbd, H: h.NHead, G: h.NHeadKV, D: h.HeadDim, F: h.NFF, V: h.NVocab}
+	for _, t := range m.meta.Steps[:step] {
+		d.P += t
+	}
+	return d
+}
+
+func (m *memory) Float64(k tap.Key, _ []float64) ([]float64, error) { return m.held[k], nil }
+
+// keys lists every recording of the pass in execution order.
+func (m *memory) keys() []tap.Key {
+	var all []tap.Key
+	for step := range m.meta.Steps {
+		for _, t := range tap.All() {
+			for layer := range m.meta.Hparams.NLayer {
+				all = append(all, tap.At(step, layer, t))
+			}
+		}
+	}
+	slices.SortFunc(all, tap.Key.Compare)
+	return slices.Compact(all)
+}
+
+// forward runs the model under the semantics that choose gives for each op and
+// returns the pass; edit may spoil what an op produced before others read it.
+func forward(t *testing.T, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
+	t.Helper()
+	hp := model.Hparams
+	hp.KVType = "f16"
+	m := &memory{held: map[tap.Key][]float64{}, meta: trace.Meta{
+		Engine: "test", EngineVersion: "1", Device: "none", ModelSHA256: "0", ModelName: "tiny", Hparams: hp,
+		Tokens: []int32{5, 9, 200, 17, 42, 7, 99}, Steps: []int{5, 1, 1},
+	}}
+	side := oracle.NewSide(m, oracle.PlainF32, nil)
+	for _, k := range m.keys() {
+		o := oracle.New(oracle.GGUF(model), hp, choose(k))
+		v, err := o.Eval([]oracle.Request{{Side: side, Key: k}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := make([]float64, len(v[0].Data))
+		for i, x := range v[0].Data {
+			data[i] = float64(float32(x))
+		}
+		if edit != nil {
+			edit(k, data)
+		}
+		m.held[k] = data
+	}
+	return m
+}
+
+// write stores a pass as a trace file and opens it.
+func write(t *testing.T, m *memory, keep func(tap.Key) bool) *trace.Reader {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "t.safetensors")
+	w, err := trace.Create(path, len(m.held))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range m.keys() {
+		if keep != nil && !keep(k) {
+			continue
+		}
+		raw := make([]byte, 0, 4*len(m.held[k]))
+		for _, x := range m.held[k] {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+		}
+		if err := w.Put(k, trace.F32, k.Tap.Shape(m.Dims(k.Step)), raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(m.meta); err != nil {
+		t.Fatal(err)
+	}
+	r, err := trace.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func tinyModel(t *testing.T) *gguf.File {
+	t.Helper()
+	f, err := gguf.Open(synthtest.Tiny(t, "F16"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func TestJudge(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	ref := write(t, forward(t, model, honest, nil), nil)
+	with := func(change func(*oracle.Semantics), taps ...tap.Tap) func(tap.Key) oracle.Semantics {
+		return func(k tap.Key) oracle.Semantics {
+			s := right
+			if slices.Contains(taps, k.Tap) {
+				change(&s)
+			}
+			return s
+		}
+	}
+	spoil := func(at tap.Key, f func([]float64)) func(tap.Key, []float64) {
+		return func(k tap.Key, v []float64) {
+			if k == at {
+				f(v)
+			}
+		}
+	}
+	cases := []struct {
+		name  string
+		sem   func(tap.Key) oracle.Semantics
+		edit  func(tap.Key, []float64)
+		wrong []tap.Tap // in order of first appearance
+		first tap.Key
+	}{
+		{"clean", honest, nil, nil, tap.Key{}},
+		{"rope interleaved on Q and K", with(func(s *oracle.Semantics) { s.Pairing = oracle.Interleaved }, tap.QRope, tap.KRope),
+			nil, []tap.Tap{tap.QRope, tap.KRope}, tap.At(0, 0, tap.QRope)},
+		{"modulo heads in scores", with(func(s *oracle.Semantics) { s.KVHead = func(h, _, g int) int { return h % g } }, tap.KQ),
+			nil, []tap.Tap{tap.KQ}, tap.At(0, 0, tap.KQ)},
+		{"no scale", with(func(s *oracle.Semantics) { s.ScoreScale = 1 }, tap.KQSoftMax),
+			nil, []tap.Tap{tap.KQSoftMax}, tap.At(0, 0, tap.KQSoftMax)},
+		{"eps ten times too large", with(func(s *oracle.Semantics) { s.RMSEps = 1e-5 }, tap.AttnNorm),
+			nil, []tap.Tap{tap.AttnNorm}, tap.At(0, 0, tap.AttnNorm)},
+		{"mask off by one", with(func(s *oracle.Semantics) { s.Visible = func(p, c int) bool { return c <= p+1 } }, tap.KQSoftMax),
+			nil, []tap.Tap{tap.KQSoftMax}, tap.At(0, 0, tap.KQSoftMax)},
+		{"three faults at once", with(func(s *oracle.Semantics) {
+			s.RopeBase, s.ScoreScale = 1e4, 1.0/64
+		}, tap.KRope, tap.KQSoftMax), spoil(tap.At(1, 1, tap.FFNOut), func(v []float64) { v[3] *= 2 }),
+			[]tap.Tap{tap.KRope, tap.KQSoftMax, tap.FFNOut}, tap.At(0, 0, tap.KRope)},
+		{"one cache element in one later step", honest,
+			spoil(tap.At(2, 1, tap.VCache), func(v []float64) { v[10] *= 1 + 1.0/1024 }),
+			[]tap.Tap{tap.VCache}, tap.At(2, 1, tap.VCache)},
+		{"one NaN", honest, spoil(tap.At(1, 0, tap.FFNUp), func(v []float64) { v[7] = math.NaN() }),
+			[]tap.Tap{tap.FFNUp}, tap.At(1, 0, tap.FFNUp)},
+		{"masked probability", honest, spoil(tap.At(0, 1, tap.KQSoftMax), func(v []float64) { v[4] = 1e-30 }),
+			[]tap.Tap{tap.KQSoftMax}, tap.At(0, 1, tap.KQSoftMax)},
+		{"one head of one token", honest, spoil(tap.At(0, 1, tap.KQV), func(v []float64) {
+			for i := range 32 {
+				v[i] *= 1.001
+			}
+		}), []tap.Tap{tap.KQV}, tap.At(0, 1, tap.KQV)},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			ours := write(t, forward(t, model, c.sem, c.edit), nil)
+			r, err := Judge(ref, ours, model, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wrong []tap.Tap
+			for _, group := range r.Wrong() {
+				wrong = append(wrong, group[0].Key.Tap)
+			}
+			if !slices.Equal(wrong, c.wrong) {
+				t.Errorf("wrong ops %v, want %v", wrong, c.wrong)
+				for _, x := range r.Taps {
+					if x.Status == Introduced || x.Status == NoOracle {
+						t.Logf("%s %s: %s", x.Key, x.Status, x.Why)
+					}
+				}
+			}
+			switch {
+			case c.wrong == nil && r.Outcome != Parity:
+				t.Errorf("outcome %s", r.Outcome)
+			case c.wrong != nil && (r.Outcome != Divergence || r.First == nil || r.First.Key != c.first):
+				t.Errorf("outcome %s, first %+v, want first %s", r.Outcome, r.First, c.first)
+			}
+		})
+	}
+}
+
+// TestJudgeGaps: where ours recorded only some taps, the composition across
+// the gap is judged.
+func TestJudgeGaps(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	ref := write(t, forward(t, model, honest, nil), nil)
+	noScale := func(k tap.Key) oracle.Semantics {
+		s := right
+		if k.Tap == tap.KQSoftMax {
+			s.ScoreScale = 1
+		}
+		return s
+	}
+	sparse := func(k tap.Key) bool { return k.Tap == tap.KQV || k.Tap == tap.LOut || k.Tap == tap.ResultOutput }
+	for name, c := range map[string]struct {
+		sem   func(tap.Key) oracle.Semantics
+		wrong tap.Key
+	}{"clean": {honest, tap.Key{}}, "no scale": {noScale, tap.At(0, 0, tap.KQV)}} {
+		t.Run(name, func(t *testing.T) {
+			ours := write(t, forward(t, model, c.sem, nil), sparse)
+			r, err := Judge(ref, ours, model, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.wrong == (tap.Key{}) {
+				if r.Outcome != Parity {
+					t.Fatalf("outcome %s: %s %s", r.Outcome, r.First.Key, r.First.Why)
+				}
+				return
+			}
+			if r.First == nil || r.First.Key != c.wrong || !slices.Contains(r.First.Composed, tap.KQSoftMax) {
+				t.Fatalf("first = %+v, want %s composed across kq_soft_max", r.First, c.wrong)
+			}
+			if groups := r.Wrong(); len(groups) != 1 {
+				t.Fatalf("%d wrong ops, want kqv alone", len(groups))
+			}
+		})
+	}
+}
+
+// TestDriftOnly: without a model drift alone decides and the first op on each
+// path is blamed.
+func TestDriftOnly(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	ref := write(t, forward(t, model, honest, nil), nil)
+	ours := write(t, forward(t, model, honest, func(k tap.Key, v []float64) {
+		if k == tap.At(0, 1, tap.VProj) {
+			v[0] += 1
+		}
+	}), nil)
+	r, err := Judge(ref, ref, nil, Options{})
+	if err != nil || r.Outcome != Parity || r.Oracle {
+		t.Fatalf("a trace against itself: %+v, %v", r, err)
+	}
+	r, err = Judge(ref, ours, nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.First == nil || r.First.Key != tap.At(0, 1, tap.VProj) || len(r.Wrong()) != 1 {
+		t.Fatalf("first = %+v, %d wrong ops", r.First, len(r.Wrong()))
+	}
+}

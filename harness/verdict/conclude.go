@@ -62,13 +62,14 @@ func (j *judge) conclude(taps []Tap) *Result {
 }
 
 // inherits reports whether an input of k is tainted, looking through taps that
-// were not recorded.
+// were not recorded; what it finds of those it adds to tainted.
 func (j *judge) inherits(k tap.Key, tainted map[tap.Key]bool) bool {
 	return slices.ContainsFunc(oracle.Inputs(k, j.growth.layers), func(in tap.Key) bool {
 		if bad, recorded := tainted[in]; recorded {
 			return bad
 		}
-		return j.inherits(in, tainted)
+		tainted[in] = j.inherits(in, tainted)
+		return tainted[in]
 	})
 }
 

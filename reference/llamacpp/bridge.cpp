@@ -63,7 +63,7 @@ int open_model(ref_engine * e, const ref_config * config, ref_error * err) {
     params.n_gpu_layers = e->on_gpu ? 999 : 0;
     e->model = llama_model_load_from_file(config->model, params);
     if (e->model == nullptr) {
-        return set_error(err, "llama.cpp cannot load %s: %s", config->model, log_errors().c_str());
+        return set_error(err, "llama.cpp cannot load %s: %s", config->model, log_reason().c_str());
     }
     if (e->model->arch != LLM_ARCH_QWEN2) {
         return set_error(err, "%s is of architecture %s; only qwen2 is understood", config->model, llm_arch_name(e->model->arch));
@@ -97,7 +97,7 @@ int open(ref_engine * e, const ref_config * config, ref_error * err) {
     }
     e->ctx = make_context(e->model, config, e->context);
     if (e->ctx == nullptr) {
-        return set_error(err, "llama.cpp cannot make a context of %d positions: %s", e->context, log_errors().c_str());
+        return set_error(err, "llama.cpp cannot make a context of %d positions: %s", e->context, log_reason().c_str());
     }
     record_open(e);
     return attach_pool(e, config->threads, err);
@@ -198,7 +198,7 @@ int ref_step(ref_engine * e, const int32_t * tokens, int32_t n, const uint8_t * 
     }
     llama_batch_free(batch);
     if (status != 0) {
-        return set_error(err, "llama_decode of %d tokens at position %d returned %d: %s", n, e->past, status, log_errors().c_str());
+        return set_error(err, "llama_decode of %d tokens at position %d returned %d: %s", n, e->past, status, log_reason().c_str());
     }
     if (e->capture && record_fetch(e, n, err) != 0) {
         return -1;

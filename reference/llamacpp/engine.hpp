@@ -59,10 +59,10 @@ struct ref_engine {
 // set_error formats one line into err and returns -1.
 int set_error(ref_error * err, const char * format, ...) __attribute__((format(printf, 2, 3)));
 
-// log_begin points llama.cpp's and ggml's log at the bridge and forgets earlier errors.
+// log_begin points llama.cpp's and ggml's log at the bridge and forgets the last error.
 void log_begin();
-// log_errors returns the error lines since log_begin, as one line.
-std::string log_errors();
+// log_reason returns the first error line since log_begin.
+std::string log_reason();
 
 // record_open fills e->places from the rules; it needs the number of layers.
 void record_open(ref_engine * e);

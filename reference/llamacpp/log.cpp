@@ -1,9 +1,10 @@
 // llama.cpp's and ggml's log. Both are chatty at load time and say the reason of
-// a failure only there, so error lines are kept for the caller's error and the
-// rest is dropped: a child process's stderr is for what went wrong.
+// a failure only there, so the first error line is kept for the caller's error
+// and the rest is dropped: a child process's stderr is for what went wrong. The
+// first is the one that names the cause; those after it say that, therefore, the
+// model was not loaded.
 #include "engine.hpp"
 
-#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
@@ -11,27 +12,20 @@
 namespace {
 
 // The log is global to the process in llama.cpp, and so it is here. Its calls come from worker threads too.
-std::mutex               mutex;
-std::vector<std::string> lines;
-bool                     open_line = false; // the last kept line has not seen its newline
+std::mutex  mutex;
+std::string first_error;
+bool        continues = false; // the next GGML_LOG_LEVEL_CONT belongs to first_error
 
-constexpr size_t max_lines = 8;
-
-void keep(ggml_log_level level, const char * text, void *) {
+void take(ggml_log_level level, const char * text, void *) {
     std::lock_guard<std::mutex> lock(mutex);
-    const bool more = level == GGML_LOG_LEVEL_CONT && open_line;
-    if (level != GGML_LOG_LEVEL_ERROR && !more) {
-        open_line = false;
+    if (level == GGML_LOG_LEVEL_CONT && continues) {
+        first_error += text;
         return;
     }
-    if (more) {
-        lines.back() += text;
-    } else if (lines.size() < max_lines) {
-        lines.emplace_back(text);
-    } else {
-        return;
+    continues = level == GGML_LOG_LEVEL_ERROR && first_error.empty();
+    if (continues) {
+        first_error = text;
     }
-    open_line = lines.back().empty() || lines.back().back() != '\n';
 }
 
 } // namespace
@@ -39,30 +33,17 @@ void keep(ggml_log_level level, const char * text, void *) {
 void log_begin() {
     {
         std::lock_guard<std::mutex> lock(mutex);
-        lines.clear();
-        open_line = false;
+        first_error.clear();
+        continues = false;
     }
     // ollama's ggml Go package installs a sink of its own when the program starts; this replaces it, in ggml as well.
-    llama_log_set(keep, nullptr);
+    llama_log_set(take, nullptr);
 }
 
-std::string log_errors() {
+std::string log_reason() {
     std::lock_guard<std::mutex> lock(mutex);
-    std::string all;
-    for (std::string line : lines) {
-        std::replace(line.begin(), line.end(), '\n', ' ');
-        while (!line.empty() && line.back() == ' ') {
-            line.pop_back();
-        }
-        if (line.empty()) {
-            continue;
-        }
-        if (!all.empty()) {
-            all += "; ";
-        }
-        all += line;
-    }
-    return all.empty() ? "llama.cpp gave no reason" : all;
+    const size_t end = first_error.find('\n');
+    return first_error.empty() ? "its log gave no reason" : first_error.substr(0, end);
 }
 
 int set_error(ref_error * err, const char * format, ...) {

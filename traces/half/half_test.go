@@ -125,22 +125,27 @@ func TestWidenBuffers(t *testing.T) {
 	for bits := range 1 << 16 {
 		binary.LittleEndian.PutUint16(src[2*bits:], uint16(bits))
 	}
-	narrow, wide := make([]float32, 1<<16), make([]float64, 1<<16)
-	for _, f := range formats {
-		if f.name == "F16" {
-			WidenF16(narrow, src)
-			WidenF16(wide, src)
-		} else {
-			WidenBF16(narrow, src)
-			WidenBF16(wide, src)
-		}
-		for bits := range 1 << 16 {
-			want := f.from(uint16(bits))
-			if math.Float32bits(narrow[bits]) != math.Float32bits(want) {
-				t.Fatalf("%s %#04x widened to %v, want %v", f.name, bits, narrow[bits], want)
+	for i, f := range formats {
+		widen32 := []func([]float32, []byte){WidenF16[float32], WidenBF16[float32]}[i]
+		widen64 := []func([]float64, []byte){WidenF16[float64], WidenBF16[float64]}[i]
+		for _, n := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 1 << 16} {
+			const untouched = 12345
+			narrow, wide := make([]float32, n+1), make([]float64, n+1)
+			narrow[n], wide[n] = untouched, untouched
+			tail := src[len(src)-2*n:]
+			widen32(narrow[:n], tail)
+			widen64(wide[:n], tail)
+			if narrow[n] != untouched || wide[n] != untouched {
+				t.Errorf("%s: widening %d values wrote past them", f.name, n)
 			}
-			if want == want && wide[bits] != float64(want) {
-				t.Fatalf("%s %#04x widened to float64 %v, want %v", f.name, bits, wide[bits], want)
+			for j := range n {
+				want := f.from(binary.LittleEndian.Uint16(tail[2*j:]))
+				if math.Float32bits(narrow[j]) != math.Float32bits(want) {
+					t.Fatalf("%s: value %d of %d widened to %v, want %v", f.name, j, n, narrow[j], want)
+				}
+				if want == want && math.Float64bits(wide[j]) != math.Float64bits(float64(want)) {
+					t.Fatalf("%s: value %d of %d widened to float64 %v, want %v", f.name, j, n, wide[j], want)
+				}
 			}
 		}
 	}

@@ -58,10 +58,16 @@ type Launch struct {
 	At          tap.Key  // the tap this launch computes, for errors
 }
 
-// Region is a part of a buffer, in bytes.
+// Region is a part of a buffer, in bytes, that a launch writes.
 type Region struct {
 	Buffer         Buffer
 	Offset, Length int
+	// Fresh says that the kernel does not read the region before it writes
+	// it: every element of Type (the zero value is F32) is a new one. A device
+	// that checks memory may then fill the region with NaN before the launch
+	// and look for elements left unwritten after it. Not for U8.
+	Fresh bool
+	Type  DType
 }
 
 // Arg is one kernel argument: exactly one of a Pointer, Int or Float.

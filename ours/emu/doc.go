@@ -1,0 +1,22 @@
+// Package emu runs our CUDA kernels on the CPU, as a device.Device.
+//
+// Like a GPU driver with NVRTC it takes the kernels as text when the device
+// opens, so a planted fault or a mutant is simply another text. The host's C++
+// compiler turns them into a shared library (cached on disk) that is loaded
+// with dlopen. Every CUDA thread of a block has a stack of its own, so that
+// barriers, shuffles and votes mean what they mean on a GPU; runtime/ holds
+// that part, in C++.
+//
+// With Options.Checks the device finds what a GPU lets pass: writes outside a
+// buffer, outputs left unwritten, reads of memory nobody wrote (they read NaN),
+// barriers that not all threads reach, wild addresses. Each is reported with
+// kernel and tap. What it cannot see: a read a little outside a buffer is not
+// reported, it reads NaN; an index that is wrong but inside some buffer is
+// legal here as on a GPU; overruns between two static __shared__ arrays and a
+// kernel that never ends are not noticed.
+//
+// GEMM is not emulated: it is BLAS (gonum) behind cuBLAS's description.
+//
+// The package knows kernels, memory and BLAS. It must not know the model, the
+// tensors or what right values are.
+package emu

@@ -1,0 +1,96 @@
+package emu
+
+import (
+	"bytes"
+	"encoding/binary"
+	"unsafe"
+
+	"attndiff/ours/device"
+)
+
+// Patterns are 16-bit words that are quiet NaNs as f16 and as bf16, and twice
+// in a row as f32: exponent bits all set, top mantissa bits set. So whatever
+// type a kernel reads them as, it reads NaN, and NaN spreads to the result.
+// The payloads differ so that their origin can be told.
+const (
+	poisonPattern = 0x7fd5 // memory that nothing was written to yet (block.h: POISON)
+	guardPattern  = 0x7fea // guard zones (block.h: GUARD)
+)
+
+// freshPattern is what the n-th launch's outputs are filled with. It changes
+// from launch to launch: a NaN that an earlier launch left behind keeps its
+// payload through arithmetic, and must not make this launch's output look
+// unwritten. 0x7fff and 0x7fc0 are left out, conversions make those.
+func freshPattern(n int) uint16 {
+	const first, last = 0x7fc1, 0x7ffe
+	p := uint16(first + n%(last-first+1))
+	if p == poisonPattern || p == guardPattern {
+		p++
+	}
+	return p
+}
+
+// fill fills memory with the pattern; an odd last byte gets its low half.
+func fill(mem []byte, pattern uint16) {
+	if len(mem) == 0 {
+		return
+	}
+	var unit [2]byte
+	binary.LittleEndian.PutUint16(unit[:], pattern)
+	n := copy(mem, unit[:])
+	for n < len(mem) {
+		n += copy(mem[n:], mem[:n])
+	}
+}
+
+// guardZone is what an untouched guard zone holds.
+var guardZone = func() []byte {
+	zone := make([]byte, 2*guardBytes)
+	fill(zone, guardPattern)
+	return zone
+}()
+
+// damage returns the first and one past the last byte of a guard zone that was
+// written to; ok if there is none. The zone starts with the pattern's low half.
+func damage(zone []byte) (first, end int, ok bool) {
+	want := guardZone[:len(zone)]
+	if bytes.Equal(zone, want) {
+		return 0, 0, true
+	}
+	for zone[first] == want[first] {
+		first++
+	}
+	for end = len(zone); zone[end-1] == want[end-1]; end-- {
+	}
+	return first, end, false
+}
+
+// unwritten counts the elements that still hold the pattern, and finds the
+// first. Elements are 2 or 4 bytes wide.
+func unwritten(mem []byte, pattern uint16, t device.DType) (count, first int) {
+	if t.Size() == 2 {
+		return countEqual(elements[uint16](mem), pattern)
+	}
+	return countEqual(elements[uint32](mem), uint32(pattern)<<16|uint32(pattern))
+}
+
+func countEqual[T uint16 | uint32](list []T, pattern T) (count, first int) {
+	for i, v := range list {
+		if v == pattern {
+			if count == 0 {
+				first = i
+			}
+			count++
+		}
+	}
+	return count, first
+}
+
+// elements sees aligned device memory as whole elements.
+func elements[T uint16 | uint32 | float32](mem []byte) []T {
+	if len(mem) == 0 {
+		return nil
+	}
+	var t T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/int(unsafe.Sizeof(t)))
+}

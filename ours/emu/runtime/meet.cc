@@ -1,0 +1,168 @@
+// Where threads meet: barriers, shuffles and votes. A thread notes what it
+// waits for and leaves; release_meetings and release_barrier, called by the
+// scheduler when nothing else can run, let complete groups go on.
+#include "meet.h"
+
+#include <stdio.h>
+
+namespace emu {
+
+static const char *const names[] = {"__syncthreads",    "__syncwarp",       "__shfl_sync", "__shfl_up_sync",
+                                    "__shfl_down_sync", "__shfl_xor_sync", "a warp vote"};
+
+// Lanes of the warp that have not returned.
+static unsigned live_lanes(unsigned warp) {
+    unsigned live = 0;
+    for (unsigned lane = 0; lane < WARP && warp * WARP + lane < thread_count; lane++) {
+        if (threads[warp * WARP + lane].state != DONE) {
+            live |= 1u << lane;
+        }
+    }
+    return live;
+}
+
+// Lanes of the warp that wait for the same thing as the given thread.
+static unsigned companions(unsigned warp, const Thread &thread) {
+    unsigned lanes = 0;
+    for (unsigned lane = 0; lane < WARP && warp * WARP + lane < thread_count; lane++) {
+        const Thread &other = threads[warp * WARP + lane];
+        if (other.state == AT_MEETING && other.kind == thread.kind && other.mask == thread.mask) {
+            lanes |= 1u << lane;
+        }
+    }
+    return lanes;
+}
+
+// Gives every lane of a complete group its result.
+static void conclude(unsigned warp, unsigned lanes) {
+    Thread *const first = &threads[warp * WARP];
+    unsigned votes = 0;
+    for (unsigned lane = 0; lane < WARP; lane++) {
+        if ((lanes >> lane & 1) && first[lane].value != 0) {
+            votes |= 1u << lane;
+        }
+    }
+    for (unsigned lane = 0; lane < WARP; lane++) {
+        if (!(lanes >> lane & 1)) {
+            continue;
+        }
+        Thread &thread = first[lane];
+        if (thread.kind == EMU_VOTE) {
+            thread.result = votes;
+        } else if (lanes >> thread.source & 1) {
+            thread.result = first[thread.source].value;
+        } else {
+            thread.result = (uint64_t)POISON << 32 | POISON;
+        }
+        thread.state = READY;
+    }
+}
+
+bool release_meetings(unsigned warp) {
+    bool released = false;
+    const unsigned live = live_lanes(warp);
+    for (unsigned lane = 0; lane < WARP && warp * WARP + lane < thread_count; lane++) {
+        const Thread &thread = threads[warp * WARP + lane];
+        if (thread.state != AT_MEETING) {
+            continue;
+        }
+        const unsigned lanes = companions(warp, thread);
+        if (lanes == (thread.mask & live)) {
+            conclude(warp, lanes);
+            released = true;
+        }
+    }
+    return released;
+}
+
+// Writes where a thread waits, as "thread (32,0,0) waits in __syncthreads at rope.cu:12".
+static int describe(char *to, size_t size, const Thread &t) {
+    return snprintf(to, size, "thread (%u,%u,%u) waits in %s at %s:%d", t.index.x, t.index.y, t.index.z, names[t.kind],
+                    t.file, t.line);
+}
+
+// Reports two threads that cannot both go on; the first lane is the one that
+// waits for others in vain.
+static void diverged(const Thread &a, const Thread &b) {
+    int n = describe(message, sizeof(message), a);
+    n += snprintf(message + n, sizeof(message) - n, " while ");
+    describe(message + n, sizeof(message) - n, b);
+}
+
+Barrier release_barrier() {
+    const Thread *first = nullptr;
+    int count = 0;
+    for (unsigned t = 0; t < thread_count; t++) {
+        const Thread &thread = threads[t];
+        if (thread.state == DONE) {
+            continue;
+        }
+        if (first == nullptr) {
+            first = &thread;
+        }
+        const bool together = thread.state == AT_BARRIER && first->state == AT_BARRIER && thread.line == first->line &&
+                              strcmp(thread.file, first->file) == 0;
+        if (!together && &thread != first) {
+            diverged(*first, thread);
+            return BARRIER_DIVERGED;
+        }
+        count += thread.value != 0;
+    }
+    if (first == nullptr) {
+        return BARRIER_FINISHED;
+    }
+    if (first->state != AT_BARRIER) {
+        const int n = describe(message, sizeof(message), *first);
+        snprintf(message + n, sizeof(message) - n, " for lanes that never come");
+        return BARRIER_DIVERGED;
+    }
+    for (unsigned t = 0; t < thread_count; t++) {
+        if (threads[t].state == AT_BARRIER) {
+            threads[t].result = count;
+            threads[t].state = READY;
+        }
+    }
+    return BARRIER_RELEASED;
+}
+
+} // namespace emu
+
+using namespace emu;
+
+// Notes what the current thread waits for and leaves it.
+static uint64_t meet(State state, enum emu_meeting kind, unsigned mask, uint64_t value, int source, const char *file,
+                     int line) {
+    Thread &thread = threads[current];
+    thread.kind = kind;
+    thread.mask = mask;
+    thread.value = value;
+    thread.source = source;
+    thread.file = file;
+    thread.line = line;
+    thread.state = state;
+    wait();
+    return thread.result;
+}
+
+extern "C" int emu_barrier(int predicate, const char *file, int line) {
+    return (int)meet(AT_BARRIER, EMU_SYNCTHREADS, ~0u, predicate, 0, file, line);
+}
+
+extern "C" uint64_t emu_meet(enum emu_meeting kind, unsigned mask, uint64_t value, int source, const char *file,
+                             int line) {
+    if (!(mask >> (current % WARP) & 1)) {
+        // A lane outside its own mask is undefined behaviour: it gets garbage
+        // and waits for nobody.
+        return (uint64_t)POISON << 32 | POISON;
+    }
+    return meet(AT_MEETING, kind, mask, value, source, file, line);
+}
+
+extern "C" unsigned emu_live_lanes(void) { return live_lanes(current / WARP); }
+
+extern "C" int emu_lane(void) { return current % WARP; }
+
+extern "C" void emu_assert_failed(const char *condition, const char *file, int line) {
+    snprintf(message, sizeof(message), "assertion %s failed at %s:%d", condition, file, line);
+    abandon(EMU_ASSERT);
+}

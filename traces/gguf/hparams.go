@@ -13,6 +13,7 @@ const (
 	arch       = "qwen2"
 	keyArch    = "general.architecture"
 	keyName    = "general.name"
+	keySplit   = "split.count"
 	keyContext = arch + ".context_length"
 	keyLayers  = arch + ".block_count"
 	keyEmbd    = arch + ".embedding_length"
@@ -36,7 +37,7 @@ const defaultRopeBase = 10000
 // maxLayers is llama.cpp's LLAMA_MAX_LAYERS; it aborts beyond.
 const maxLayers = 512
 
-// checkArch refuses what is not qwen2.
+// checkArch refuses what is not qwen2, or only a piece of it.
 func (k *keys) checkArch() *Error {
 	if e := k.scalar(keyArch, valString); e != nil {
 		return e
@@ -44,6 +45,10 @@ func (k *keys) checkArch() *Error {
 	if a := k.values[keyArch].String(); a != arch {
 		return &Error{Where: atKey(keyArch), What: fmt.Sprintf("is %q, only %q is supported", a, arch),
 			Fix: "use a Qwen2 or Qwen2.5 model"}
+	}
+	if parts := k.values[keySplit].Uint(); parts > 1 {
+		return &Error{Where: atKey(keySplit), What: fmt.Sprintf("one of %d files of a split model", parts),
+			Fix: "join them with llama-gguf-split --merge"}
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package synth
 
 import (
-	"fmt"
 	"math"
 	"strings"
 
@@ -79,14 +78,4 @@ func (s Spec) bias(name string, r random, i int) float32 {
 func (s Spec) slow(i int) bool {
 	half := s.Embd / s.Heads / 2
 	return i%half >= half-2
-}
-
-// MinVocab is the least vocabulary: the bytes, the merges and the special
-// tokens.
-var MinVocab = 256 + len(merges) + len(specials)
-
-// String describes the spec in one line, for messages.
-func (s Spec) String() string {
-	return fmt.Sprintf("%s: %d layers, E %d, H %d, G %d, F %d, V %d, %s, seed %d",
-		s.Name, s.Layers, s.Embd, s.Heads, s.HeadsKV, s.FF, s.Vocab, s.Type, s.Seed)
 }

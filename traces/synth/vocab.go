@@ -17,6 +17,10 @@ var merges = [][2]string{
 // specials are the control tokens, at the end and in the order of Qwen2.5's.
 var specials = []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"}
 
+// MinVocab is the least vocabulary: the bytes, the merges and the special
+// tokens.
+var MinVocab = 256 + len(merges) + len(specials)
+
 // vocabulary makes a byte-level BPE vocabulary of n tokens: the 256 bytes,
 // what the merges make, fillers that no text is ever cut into but that a
 // random model may say, and the control tokens. Any text can be written in it.

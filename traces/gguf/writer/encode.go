@@ -59,12 +59,12 @@ func appendQ8(dst []byte, block []float32) ([]byte, error) {
 		amax = max(amax, float32(math.Abs(float64(v))))
 	}
 	d := amax / 127
-	var inverse float32
-	if d != 0 {
-		inverse = 1 / d
+	inverse := 1 / d
+	if math.IsInf(float64(inverse), 0) {
+		inverse = 0 // d is 0, or so small that its F16 is 0 whatever q is
 	}
 	scale := half.ToF16(d)
-	if infinite(scale) || math.IsInf(float64(inverse), 0) {
+	if infinite(scale) {
 		return nil, fmt.Errorf("a block with magnitudes up to %v is out of Q8_0's range", amax)
 	}
 	dst = binary.LittleEndian.AppendUint16(dst, scale)

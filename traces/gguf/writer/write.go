@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/ollama/ollama/fs/ggml"
 
@@ -107,6 +106,3 @@ func (s stream) WriteTo(w io.Writer) (written int64, err error) {
 	}
 	return written, nil
 }
-
-// Supported reports whether matrices can be written in a type.
-func Supported(typ string) bool { return slices.Contains(Types(), typ) }

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"attndiff/ours/emu"
+	"attndiff/ours/kernels"
+	"attndiff/reference/llamacpp"
+)
+
+// check is one thing a run needs, or could use.
+type check struct {
+	name     string
+	found    string // what is there, when it is
+	err      error  // why not, and what mends it
+	optional bool   // the default diff runs without it
+}
+
+func doctorCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int, error) {
+	f := &runFlags{fs: fs}
+	fs.StringVar(&f.model, "model", "", "GGUF `FILE` to check (default: the shipped model)")
+	return func(context.Context, []string) (int, error) {
+		status := Parity
+		for _, c := range []check{f.checkModel(), checkReference(), checkEmulator(), checkCUDA()} {
+			switch {
+			case c.err == nil:
+				fmt.Fprintf(a.Stdout, "ok       %-10s %s\n", c.name, c.found)
+			case c.optional:
+				fmt.Fprintf(a.Stdout, "absent   %-10s %v\n", c.name, c.err)
+			default:
+				fmt.Fprintf(a.Stdout, "missing  %-10s %v\n", c.name, c.err)
+				status = BadInput
+			}
+		}
+		return status, nil
+	}
+}
+
+func (f *runFlags) checkModel() check {
+	c := check{name: "model"}
+	m, err := f.openModel()
+	if err != nil {
+		c.err = err
+		return c
+	}
+	defer m.Close()
+	c.found = fmt.Sprintf("%s: %s, %d layers, %s", m.Path, m.Name, m.Hparams.NLayer, m.WeightTypes())
+	return c
+}
+
+// checkReference needs no look: llama.cpp is part of this program.
+func checkReference() check {
+	return check{name: "llama.cpp", found: fmt.Sprintf("%s, %d threads of %d cores",
+		llamacpp.Version(), llamacpp.DefaultThreads(), runtime.NumCPU())}
+}
+
+// checkEmulator compiles the kernels, which tries the compiler and the cache
+// folder at once.
+func checkEmulator() check {
+	c := check{name: "emulator"}
+	src := kernels.Default()
+	dev, err := emu.Open(src, emu.Options{})
+	if err != nil {
+		c.err = err
+		return c
+	}
+	c.found = fmt.Sprintf("%s, kernels %s compile", dev.Name(), src.Digest()[:16])
+	c.err = dev.Close()
+	return c
+}
+
+// cudaLibraries are what engines on a GPU load when they start.
+var cudaLibraries = []string{"libcuda.so.1", "libnvrtc.so*", "libcublas.so*"}
+
+// checkCUDA looks for NVIDIA's libraries where the loader would.
+func checkCUDA() check {
+	c := check{name: "CUDA", optional: true}
+	dirs := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")),
+		"/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib")
+	for _, name := range cudaLibraries {
+		path := findLibrary(dirs, name)
+		if path == "" {
+			c.err = fmt.Errorf("no %s; not needed for llama.cpp:cpu and ours:emu", name)
+			return c
+		}
+		c.found += path + " "
+	}
+	return c
+}
+
+// findLibrary returns the first file of that name, "" when there is none.
+func findLibrary(dirs []string, pattern string) string {
+	for _, dir := range dirs {
+		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {
+			return found[0]
+		}
+	}
+	return ""
+}

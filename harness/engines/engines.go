@@ -1,0 +1,50 @@
+package engines
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"attndiff/harness/session"
+)
+
+// The engines' names.
+const (
+	LlamaCPU  = "llama.cpp:cpu"
+	LlamaCUDA = "llama.cpp:cuda"
+	OursEmu   = "ours:emu"
+	OursCUDA  = "ours:cuda"
+)
+
+// open holds what opens each engine of this build.
+var open = map[string]func(session.Spec) (session.Engine, error){
+	LlamaCPU: openLlama,
+	OursEmu:  openEmu,
+}
+
+// Open opens the engine that a spec names.
+func Open(spec session.Spec) (session.Engine, error) {
+	if err := Check(spec.Engine); err != nil {
+		return nil, &session.InputError{Err: err}
+	}
+	return open[spec.Engine](spec)
+}
+
+// Check says why an engine cannot be run, nil when it can.
+func Check(name string) error {
+	if open[name] != nil {
+		return nil
+	}
+	switch {
+	case name == LlamaCUDA || name == OursCUDA:
+		return fmt.Errorf("engine %s: not available in this build; use %s and %s", name, LlamaCPU, OursEmu)
+	case strings.HasPrefix(name, "exec:"):
+		return fmt.Errorf("engine exec: not available in this build; record a trace with that program and give it as trace:FILE")
+	case name == "":
+		return errors.New("engine: no name given; the engines are " + names)
+	}
+	return fmt.Errorf("unknown engine %q; the engines are %s", name, names)
+}
+
+// names lists what --reference, --ours and --engine take.
+const names = LlamaCPU + ", " + OursEmu + " and trace:FILE"

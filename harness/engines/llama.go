@@ -1,0 +1,42 @@
+package engines
+
+import (
+	"attndiff/harness/session"
+	"attndiff/reference/llamacpp"
+)
+
+// llama is llama.cpp as a session runs it.
+type llama struct{ *llamacpp.Engine }
+
+func openLlama(spec session.Spec) (session.Engine, error) {
+	// llama.cpp aborts on some broken files; ours says what is wrong with them.
+	f, err := OpenModel(spec.Model)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	e, err := llamacpp.Open(llamacpp.Config{
+		Model: spec.Model, KV: spec.KV, FlashAttn: spec.FlashAttn, Threads: spec.Threads, Context: spec.Context,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return llama{e}, nil
+}
+
+func (l llama) Info() session.Info {
+	return session.Info{Engine: LlamaCPU, Version: llamacpp.Version(), Device: l.Device(), Hparams: l.Hparams()}
+}
+
+// Warnings is empty: what llama.cpp has to say goes to its log.
+func (l llama) Warnings() []string { return nil }
+
+func (l llama) Reset() error {
+	l.Engine.Reset()
+	return nil
+}
+
+func (l llama) Close() error {
+	l.Engine.Close()
+	return nil
+}

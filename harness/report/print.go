@@ -1,0 +1,198 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"attndiff/harness/verdict"
+)
+
+// Print writes the report for a person: verdict, texts, the table of taps and
+// layers, the first divergence and every wrong op. Lines of the table fit 100
+// columns. path is where report.json lies.
+func (r *Report) Print(w io.Writer, path string, colour bool) error {
+	out := bufio.NewWriter(w)
+	p := printer{out, painter(colour), r}
+	p.head()
+	if r.Failure == nil {
+		p.unstable()
+		if err := r.printGrid(out, p.paint); err != nil {
+			return err
+		}
+		p.legend()
+		p.first()
+		p.findings()
+	} else {
+		p.failure()
+	}
+	p.notes()
+	p.foot(path)
+	return out.Flush()
+}
+
+// printer writes one report; errors stay in its buffered writer until Flush.
+type printer struct {
+	out   io.Writer
+	paint painter
+	*Report
+}
+
+func (p printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+
+// field writes a labelled line, continuing longer text below itself.
+func (p printer) field(label, text string) {
+	for i, part := range wrap(text, 86) {
+		if i > 0 {
+			label = ""
+		}
+		p.line("%-10s %s", label, part)
+	}
+}
+
+func (p printer) head() {
+	p.line("%s", p.paint.in(bold, p.paint.outcome(p.Verdict, string(p.Verdict))))
+	if m := p.Model; m.NLayer > 0 {
+		p.field("model", fmt.Sprintf("%s, %d layers, %d query heads on %d KV heads of %d, KV cache %s",
+			m.Name, m.NLayer, m.NHead, m.NHeadKV, m.HeadDim, m.KVType))
+	}
+	if n := len(p.Prompt.Tokens); n > 0 {
+		p.field("prompt", fmt.Sprintf("%s%d tokens, %d decoded", label(p.Prompt.Name), n, len(p.Tokens.Reference)))
+	}
+	if p.Failure != nil {
+		return
+	}
+	p.field("reference", p.Reference.Engine+" says "+strconv.Quote(p.Text.Reference))
+	ours := p.Ours.Engine
+	if p.Ours.Faults != nil && len(*p.Ours.Faults) > 0 {
+		ours += " with " + strings.Join(*p.Ours.Faults, ", ") + " planted"
+	}
+	p.field("ours", ours+" says "+strconv.Quote(p.Text.Ours))
+	p.line("")
+}
+
+func label(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name + ", "
+}
+
+// unstable comes before everything else: nothing below can be trusted where
+// two runs of the same input differ.
+func (p printer) unstable() {
+	if len(p.Unstable) == 0 {
+		return
+	}
+	p.line("%s: %d recordings differ between identical runs of ours: a race, or memory read before it is written.",
+		p.paint.in(red, "unstable"), len(p.Unstable))
+	const shown = 5
+	for _, u := range p.Unstable[:min(shown, len(p.Unstable))] {
+		t := Tap{Step: u.Step, Layer: u.Layer}
+		p.line("  %-13s %s, in %d runs", u.Tap, t.place(), u.Runs)
+	}
+	if more := len(p.Unstable) - shown; more > 0 {
+		p.line("  and %d more; report.json lists them", more)
+	}
+	p.line("")
+}
+
+// legend explains the symbols that the table uses.
+func (p printer) legend() {
+	p.line("")
+	for _, l := range verdict.Legend {
+		if slices.ContainsFunc(p.Taps, func(t Tap) bool { return t.Status == l.Status }) {
+			p.line("%s %s: %s", p.paint.status(l.Status, symbols[l.Status]), l.Status, l.Text)
+		}
+	}
+}
+
+func (p printer) first() {
+	d := p.First
+	if d == nil {
+		return
+	}
+	p.line("")
+	p.line("%s  %s", p.paint.in(bold, "first divergence"), p.paint.in(red, where(d.Tap, d.Layer, d.Step)))
+	if len(d.Index) > 0 {
+		p.line("  at         %s", coordinates(d.Tap, d.Index))
+	}
+	for _, v := range []struct {
+		name  string
+		value Number
+	}{{"ours", d.Ours}, {"reference", d.Reference}, {"oracle", d.Oracle}} {
+		if !math.IsNaN(float64(v.value)) || v.name == "ours" {
+			p.line("  %-10s %s", v.name, v.value.value())
+		}
+	}
+	p.line("  why        %s", d.Why)
+}
+
+func (p printer) findings() {
+	if len(p.Findings) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s", p.paint.in(bold, "wrong ops"))
+	for i, f := range p.Findings {
+		place := ranges("layer", f.Layers)
+		if place != "" {
+			place += ", "
+		}
+		p.line("  %d. %s  %s  %s%s, %d of %d recordings", i+1, p.paint.in(red, f.Tap), f.Severity,
+			place, ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
+		p.line("     op error %s, allowed %s", amount(f.Evidence.OpOurs), amount(f.Evidence.Allowance))
+		if len(f.Evidence.Composed) > 0 {
+			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
+		}
+		if w := f.Where; w.File != nil {
+			p.line("     %s", w)
+		}
+	}
+}
+
+func (p printer) failure() {
+	f := p.Failure
+	p.line("%s %s during %s", f.Engine, f.Reason, f.Stage)
+	if f.At != "" {
+		p.line("last tap recorded: %s", f.At)
+	}
+	for _, l := range f.Stderr {
+		p.line("  | %s", l)
+	}
+}
+
+func (p printer) notes() {
+	if len(p.Notes) > 0 {
+		p.line("")
+	}
+	for _, n := range p.Notes {
+		p.field("note", n)
+	}
+}
+
+func (p printer) foot(path string) {
+	p.line("")
+	if t, ok := p.Timing["total"]; ok {
+		p.line("%-10s %.1f s: %s", "time", t, p.stages())
+	}
+	p.line("%-10s %s", "report", path)
+	if p.Verdict != verdict.Parity {
+		p.line("%-10s %s", "reproduce", p.Rerun)
+	}
+}
+
+// stages lists the timing's main stages in the order they ran.
+func (p printer) stages() string {
+	var parts []string
+	for _, s := range []string{"reference", "ours", "compare"} {
+		if t, ok := p.Timing[s]; ok {
+			parts = append(parts, fmt.Sprintf("%s %.1f", s, t))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

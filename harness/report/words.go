@@ -1,0 +1,88 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"attndiff/traces/tap"
+)
+
+// String spells a place as compilers do: file:line, function.
+func (p Place) String() string {
+	if p.File == nil {
+		return ""
+	}
+	s := *p.File
+	if p.Line != nil {
+		s += ":" + strconv.Itoa(*p.Line)
+	}
+	if p.Function != nil {
+		s += ", " + *p.Function
+	}
+	return s
+}
+
+// where names a recording in words: "q_rope, layer 2, step 0 (prefill)".
+func where(tapName string, layer *int, step int) string {
+	s := tapName
+	if layer != nil {
+		s += fmt.Sprintf(", layer %d", *layer)
+	}
+	return s + fmt.Sprintf(", step %d (%s)", step, phase(step))
+}
+
+// coordinates names an element's axes: "token 4, head 7, dim 11".
+func coordinates(tapName string, index []int) string {
+	t, err := tap.Parse(tapName)
+	if err != nil || len(t.Axes()) != len(index) {
+		return fmt.Sprint(index)
+	}
+	parts := make([]string, len(index))
+	for i, axis := range t.Axes() {
+		parts[i] = fmt.Sprintf("%s %d", axis, index[i])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ranges spells an ascending list compactly: "layers 0-2,5", "step 0".
+func ranges(noun string, list []int) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var parts []string
+	for i := 0; i < len(list); {
+		j := i
+		for j+1 < len(list) && list[j+1] == list[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(list[i])
+		if j > i {
+			part += "-" + strconv.Itoa(list[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	if len(list) > 1 {
+		noun += "s"
+	}
+	return noun + " " + strings.Join(parts, ",")
+}
+
+// wrap breaks text into lines of at most width characters.
+func wrap(text string, width int) []string {
+	runes := []rune(text)
+	var lines []string
+	for len(runes) > width {
+		cut := width
+		for i := width; i > width/2; i-- {
+			if runes[i] == ' ' {
+				cut = i
+				break
+			}
+		}
+		lines = append(lines, string(runes[:cut]))
+		runes = []rune(strings.TrimLeft(string(runes[cut:]), " "))
+	}
+	return append(lines, string(runes))
+}

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"attndiff/traces/trace"
+)
+
+// Engine is one side's runtime, as a worker drives it. An engine holds one
+// sequence; Reset forgets it.
+type Engine interface {
+	// Info says what the engine is and what it loaded.
+	Info() Info
+	// Tokenize turns text into ids, special tokens parsed. Engines that take
+	// ids only return an error.
+	Tokenize(text string) ([]int32, error)
+	// IsEOG reports whether generation ends with this id.
+	IsEOG(id int32) bool
+	// Step feeds tokens at the next positions and returns the logits of the
+	// last row. step numbers the recordings; sink is nil when nothing is to be
+	// recorded.
+	Step(step int, tokens []int32, sink trace.Sink) (logits []float32, err error)
+	// Warnings are what the engine noticed about its own run that does not
+	// show in a tensor, such as a write out of bounds; in order, one line each.
+	Warnings() []string
+	// Reset empties the KV cache.
+	Reset() error
+	Close() error
+}
+
+// Info is what an engine tells of itself.
+type Info struct {
+	Engine  string        `json:"engine"`
+	Version string        `json:"version"`
+	Device  string        `json:"device"`
+	Hparams trace.Hparams `json:"hparams"`
+}
+
+// Spec is what it takes to open an engine.
+type Spec struct {
+	Engine    string   `json:"engine"` // "llama.cpp:cpu", "ours:emu", ...
+	Model     string   `json:"model"`  // path of the GGUF
+	KV        string   `json:"kv"`     // "f16" or "f32"
+	FlashAttn bool     `json:"flash_attn,omitempty"`
+	Faults    []string `json:"faults,omitempty"`
+	Threads   int      `json:"threads,omitempty"` // 0: the engine's own choice
+	Context   int      `json:"context"`           // tokens the KV cache must hold
+	Seed      uint64   `json:"seed,omitempty"`    // varies what a correct engine must not depend on
+}
+
+// Opener opens the engine that a spec names. It runs in the worker.
+type Opener func(Spec) (Engine, error)
+
+// InputError is a mistake in what the user gave - a model, a prompt, a flag -
+// as opposed to an engine that failed.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }

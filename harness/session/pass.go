@@ -1,0 +1,138 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"math"
+	"time"
+
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// run makes one pass over the prompt, recording it when the pass says so. Its
+// time includes writing the recording out.
+func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, error) {
+	began := time.Now()
+	if p.Trace == "" {
+		done, err := p.drive(res.Prompt, eng, nil, out)
+		if err == nil {
+			done.Seconds = time.Since(began).Seconds()
+		}
+		return done, err
+	}
+	w, err := trace.Create(p.Trace, p.tensors(res.Info.Hparams.NLayer))
+	if err != nil {
+		return nil, err
+	}
+	sink := watched{trace.Filter{Sink: w, Taps: p.Select.Taps, Layers: p.Select.Layers}, out}
+	done, err := p.drive(res.Prompt, eng, sink, out)
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	if err := w.Close(j.meta(res.Info, done)); err != nil {
+		return nil, err
+	}
+	done.Seconds = time.Since(began).Seconds()
+	return done, nil
+}
+
+// tensors is how many recordings the pass makes at most.
+func (p *Pass) tensors(layers int) int {
+	steps := len(p.Steps)
+	if steps == 0 {
+		steps = 1 + p.Decode
+	}
+	return steps * layers * int(tap.Count)
+}
+
+// drive feeds the prompt, then decodes.
+func (p *Pass) drive(prompt []int32, eng Engine, sink trace.Sink, out *frames) (*PassResult, error) {
+	done := &PassResult{Name: p.Name}
+	if p.Prompt > 0 {
+		prompt = prompt[:p.Prompt]
+	}
+	step := func(tokens []int32) (int32, error) {
+		n := len(done.Steps)
+		out.send(frame{Stage: fmt.Sprintf("%s s%04d", p.Name, n)})
+		logits, err := eng.Step(n, tokens, sink)
+		if err != nil {
+			return 0, err
+		}
+		choice := argmax(logits)
+		done.Tokens = append(done.Tokens, tokens...)
+		done.Steps = append(done.Steps, len(tokens))
+		done.Choices = append(done.Choices, choice)
+		done.Logits = append(done.Logits, digest(logits))
+		return choice, nil
+	}
+	if p.Steps != nil {
+		for _, n := range p.Steps {
+			if _, err := step(prompt[:n]); err != nil {
+				return nil, err
+			}
+			prompt = prompt[n:]
+		}
+	} else {
+		choice, err := step(prompt)
+		for range p.Decode {
+			if err != nil {
+				return nil, err
+			}
+			if done.Ended = eng.IsEOG(choice); done.Ended {
+				break
+			}
+			choice, err = step([]int32{choice})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return done, nil
+}
+
+// argmax returns the index of the largest logit, the first of equals. A NaN
+// is never the largest; when all are NaN the answer is 0.
+func argmax(logits []float32) int32 {
+	best, at := float32(math.Inf(-1)), 0
+	for i, v := range logits {
+		if v > best {
+			best, at = v, i
+		}
+	}
+	return int32(at)
+}
+
+// seed is shared by all digests of a process; digests of different processes
+// do not compare.
+var seed = maphash.MakeSeed()
+
+// digest hashes the bits of a logits row, so that two passes can be compared
+// bit for bit without keeping steps*vocabulary floats.
+func digest(logits []float32) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	var buf [4]byte
+	for _, v := range logits {
+		binary.LittleEndian.PutUint32(buf[:], math.Float32bits(v))
+		h.Write(buf[:])
+	}
+	return h.Sum64()
+}
+
+// watched reports each recording after it is made, so that the last one
+// before a crash is known.
+type watched struct {
+	trace.Sink
+	out *frames
+}
+
+func (w watched) Put(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
+	if err := w.Sink.Put(k, dt, shape, raw); err != nil {
+		return err
+	}
+	w.out.send(frame{At: k.String()})
+	return nil
+}

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// Unstable is a recording that came out differently when the same job ran
+// again: a race between threads, or memory read before it was written.
+type Unstable struct {
+	Key  tap.Key
+	Runs int // repeated runs that differ from the first
+}
+
+// repeat runs ours again, Repeat times in all, each time in a fresh process
+// with another seed for whatever a correct engine must not depend on, and
+// compares the recordings bit for bit. Recordings are in execution order.
+func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, error) {
+	if p.Repeat < 2 {
+		return nil, nil
+	}
+	first := job.Passes[0].Trace
+	again := filepath.Join(p.Dir, "again.safetensors")
+	job.Passes = []Pass{job.Passes[0]}
+	job.Passes[0].Trace = again
+	counts := map[tap.Key]int{}
+	for i := 1; i < p.Repeat; i++ {
+		job.Spec.Seed = p.Spec.Seed + uint64(i)
+		job.Passes[0].Name = fmt.Sprintf("repeat %d", i+1)
+		if _, err := r.Do(ctx, job); err != nil {
+			return nil, err
+		}
+		if err := differing(first, again, counts); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(again); err != nil {
+			return nil, err
+		}
+	}
+	return inOrder(counts), nil
+}
+
+// differing compares two recordings of one job bit for bit and counts each
+// key that differs. A recording that only one of them has differs.
+func differing(first, again string, counts map[tap.Key]int) error {
+	a, err := trace.Open(first)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := trace.Open(again)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	var x, y []byte
+	for _, k := range a.Keys() {
+		ia, _ := a.Info(k)
+		ib, ok := b.Info(k)
+		if !ok || ia.DType != ib.DType || !slices.Equal(ia.Shape, ib.Shape) {
+			counts[k]++
+			continue
+		}
+		if x, err = a.Raw(k, x); err != nil {
+			return err
+		}
+		if y, err = b.Raw(k, y); err != nil {
+			return err
+		}
+		if !bytes.Equal(x, y) {
+			counts[k]++
+		}
+	}
+	for _, k := range b.Keys() {
+		if _, ok := a.Info(k); !ok {
+			counts[k]++
+		}
+	}
+	return nil
+}
+
+// inOrder lists the counted keys in execution order.
+func inOrder(counts map[tap.Key]int) []Unstable {
+	var list []Unstable
+	for k, n := range counts {
+		list = append(list, Unstable{k, n})
+	}
+	slices.SortFunc(list, func(a, b Unstable) int { return a.Key.Compare(b.Key) })
+	return list
+}

@@ -1,0 +1,86 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Work is the worker's whole life: it reads one job, opens its engine, runs
+// the passes and sends frames. What goes wrong is sent as a frame too, so it
+// returns nothing.
+func Work(job io.Reader, events io.Writer, open Opener) {
+	out := &frames{w: events}
+	result, err := work(job, out, open)
+	if err != nil {
+		var input *InputError
+		out.send(frame{Error: err.Error(), Input: errors.As(err, &input)})
+		return
+	}
+	out.send(frame{Done: result})
+}
+
+func work(r io.Reader, out *frames, open Opener) (*Result, error) {
+	var job Job
+	if err := json.NewDecoder(r).Decode(&job); err != nil {
+		return nil, fmt.Errorf("worker: job on standard input: %w; this command is for attndiff's own use", err)
+	}
+	out.send(frame{Stage: "open"})
+	began := time.Now()
+	eng, err := open(job.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer eng.Close()
+	res := &Result{Info: eng.Info(), Seconds: time.Since(began).Seconds()}
+
+	res.Prompt = job.Tokens
+	if job.Text != "" {
+		out.send(frame{Stage: "tokenize"})
+		if res.Prompt, err = eng.Tokenize(job.Text); err != nil {
+			return nil, err
+		}
+	}
+	if err := job.check(res.Prompt, res.Info.Hparams.NVocab); err != nil {
+		return nil, &InputError{err}
+	}
+	for i := range job.Passes {
+		if i > 0 {
+			if err := eng.Reset(); err != nil {
+				return nil, err
+			}
+		}
+		p, err := job.run(&job.Passes[i], eng, res, out)
+		if err != nil {
+			return nil, err
+		}
+		res.Passes = append(res.Passes, *p)
+	}
+	res.warn(eng.Warnings())
+	return res, nil
+}
+
+// check rejects a prompt that the engine must not be given.
+func (j *Job) check(prompt []int32, vocab int) error {
+	if len(prompt) == 0 {
+		return errors.New("prompt: no tokens; give at least one")
+	}
+	for i, id := range prompt {
+		if id < 0 || int(id) >= vocab {
+			return fmt.Errorf("prompt: token %d at position %d is outside the vocabulary; ids run from 0 to %d", id, i, vocab-1)
+		}
+	}
+	for _, p := range j.Passes {
+		n := len(prompt)
+		if p.Prompt > 0 {
+			n = p.Prompt
+		}
+		if n+p.Decode > j.Spec.Context {
+			return fmt.Errorf("prompt: %d tokens and %d decoded ones do not fit the context of %d; shorten the prompt or lower --steps",
+				n, p.Decode, j.Spec.Context)
+		}
+	}
+	return nil
+}

@@ -9,9 +9,7 @@ import (
 // scores is kq[h,t,c] = sum_d q[t,h,d] * k[c,g(h),d], no scale and no mask.
 // q is [T*H, D], k is [C*G, D], the result [H*T, C]. Mirrors the
 // ggml_mul_mat(k, q) of llm_graph_context::build_attn_mha (llama-graph.cpp).
-// operand is the type that the query is narrowed to beforehand, "F32" for
-// none.
-func scores(q, k rows, heads, kvHeads int, s Semantics, operand string) rows {
+func scores(q, k rows, heads, kvHeads int, s Semantics, a attention) rows {
 	tokens, cells, dim := q.n/heads, k.n/kvHeads, q.width
 	y := newRows(heads*tokens, cells)
 	narrowed := make([]float64, dim)
@@ -20,9 +18,9 @@ func scores(q, k rows, heads, kvHeads int, s Semantics, operand string) rows {
 		for t := range tokens {
 			qi := t*heads + h
 			qrow := q.row(qi)
-			operandNoise(narrowed, qrow, operand)
+			operandNoise(narrowed, qrow, a.operand)
 			for d, v := range qrow {
-				narrowed[d] += dotNoise(dim)*v*v + q.noiseAt(qi*dim+d)
+				narrowed[d] += (dotNoise(dim)+a.cacheNMSE())*v*v + q.noiseAt(qi*dim+d)
 			}
 			out := (h*tokens + t) * cells
 			for c := range cells {
@@ -97,32 +95,59 @@ const smallestNormal = 0x1p-126
 // weightedSum is kqv[t,h,d] = sum_c p[h,t,c] * v[c,g(h),d]. p is [H*T, C], v is
 // [C*G, D], the result [T*H, D]. Mirrors the ggml_mul_mat(v, kq) and the
 // permute that merges heads in build_attn_mha (llama-graph.cpp).
-// operand is the type that probabilities are narrowed to beforehand.
-func weightedSum(p, v rows, heads, kvHeads int, s Semantics, operand string) rows {
+func weightedSum(p, v rows, heads, kvHeads int, s Semantics, a attention) rows {
 	tokens, cells, dim := p.n/heads, p.width, v.width
 	y := newRows(tokens*heads, dim)
-	narrowed := make([]float64, cells)
+	narrowed, size := make([]float64, cells), make([]float64, dim)
 	for h := range heads {
 		g := s.KVHead(h, heads, kvHeads)
 		for t := range tokens {
 			pi := h*tokens + t
 			prow := p.row(pi)
-			operandNoise(narrowed, prow, operand)
+			operandNoise(narrowed, prow, a.operand)
+			clear(size)
 			out := (t*heads + h) * dim
 			for c, pv := range prow {
 				if pv == 0 {
 					continue
 				}
 				vi := c*kvHeads + g
-				own := narrowed[c] + dotNoise(cells)*pv*pv + p.noiseAt(pi*cells+c)
+				own := narrowed[c] + (dotNoise(cells)+a.cacheNMSE())*pv*pv + p.noiseAt(pi*cells+c)
 				for d, vv := range v.row(vi) {
 					y.v[out+d] += pv * vv
+					size[d] += math.Abs(pv * vv)
 					y.noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
+				}
+			}
+			if a.flash {
+				for d, sum := range size {
+					y.noise[out+d] += (float64(cells)/3 + 1) * RoundingNMSE(UnitF16) * sum * sum
 				}
 			}
 		}
 	}
 	return y
+}
+
+// attention is an engine's arithmetic where queries and probabilities meet the
+// cache.
+type attention struct {
+	operand string // type that queries and probabilities are narrowed to, "F32" for none
+	// flash marks llama.cpp's fused attention, which sums probabilities times
+	// V in f16 (ggml_compute_forward_flash_attn_ext, ggml-cpu/ops.cpp): the
+	// k-th partial sum is about k/n of the whole.
+	flash bool
+	// cast marks a cache of f32 that is narrowed to f16 on the way into fused
+	// attention (build_attn_mha, llama-graph.cpp).
+	cast bool
+}
+
+// cacheNMSE is the relative variance that casting the cache leaves.
+func (a attention) cacheNMSE() float64 {
+	if a.cast {
+		return RoundingNMSE(UnitF16)
+	}
+	return 0
 }
 
 // store is the cache's own rounding of x: to f16, round to nearest even, or

@@ -69,13 +69,13 @@ func (o *Oracle) eval(s *Side, k tap.Key) (derived, error) {
 		o.cache(s, k, in, o.biased(k, tap.VProj, tap.VBias, "attn_v"), apply)
 	case tap.KQ:
 		q, c := at(tap.QRope), at(tap.KCache)
-		apply(func() rows { return scores(q, c, dims.H, dims.G, o.sem, s.cacheOperand()) })
+		apply(func() rows { return scores(q, c, dims.H, dims.G, o.sem, s.attention(k.Step, k.Layer)) })
 	case tap.KQSoftMax:
 		x := at(tap.KQ)
 		apply(func() rows { return softMax(x, dims.T, dims.P, o.sem) })
 	case tap.KQV:
 		p, c := at(tap.KQSoftMax), at(tap.VCache)
-		apply(func() rows { return weightedSum(p, c, dims.H, dims.G, o.sem, s.cacheOperand()) })
+		apply(func() rows { return weightedSum(p, c, dims.H, dims.G, o.sem, s.attention(k.Step, k.Layer)) })
 	case tap.FFNInp:
 		a, b := at(tap.AttnOut), in(layerInput(k.Step, k.Layer))
 		apply(func() rows { return add(a, b) })

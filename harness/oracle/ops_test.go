@@ -17,6 +17,9 @@ import (
 var hp = trace.Hparams{NLayer: 2, NEmbd: 96, NHead: 6, NHeadKV: 2, HeadDim: 16, NFF: 40, NVocab: 50,
 	RopeFreqBase: 1e6, RMSEps: 1e-6}
 
+// plain is attention without narrowing.
+var plain = attention{operand: "F32"}
+
 // random returns rows of normal values, rounded to f32 so that both sides read
 // the same inputs.
 func random(r *rand.Rand, n, width int, scale float64) rows {
@@ -35,7 +38,7 @@ func TestNoiseBoundsF32(t *testing.T) {
 	x, x2 := random(r, 20, 96, 3), random(r, 20, 96, 3)
 	q := random(r, 20*6, 16, 4)
 	k, v := random(r, 20*2, 16, 4), random(r, 20*2, 16, 1)
-	kq := scores(q, k, 6, 2, sem, "F32")
+	kq := scores(q, k, 6, 2, sem, plain)
 	recordedKQ := rows{n: kq.n, width: kq.width, v: toF32(kq.v)}
 	p := softMax(recordedKQ, 20, 0, sem)
 	recordedP := rows{n: p.n, width: p.width, v: toF32(p.v)}
@@ -56,7 +59,7 @@ func TestNoiseBoundsF32(t *testing.T) {
 		{"rope", rope(q, 6, pos, sem), f32Rope(q, 6, pos), 1e-3},
 		{"kq", kq, f32Scores(q, k, 6, 2), 1e-3},
 		{"kq_soft_max", p, f32SoftMax(recordedKQ, 20, 0, float32(sem.ScoreScale)), 1e-3},
-		{"kqv", weightedSum(recordedP, v, 6, 2, sem, "F32"), f32WeightedSum(recordedP, v, 6, 2), 1e-3},
+		{"kqv", weightedSum(recordedP, v, 6, 2, sem, plain), f32WeightedSum(recordedP, v, 6, 2), 1e-3},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,7 +137,7 @@ func TestVariantsExceedNoise(t *testing.T) {
 	}
 	modulo := sem
 	modulo.KVHead = func(h, _, g int) int { return h % g }
-	if e, n := distance(scores(q, k, 6, 2, modulo, "F32"), scores(q, k, 6, 2, sem, "F32")); !(e > 1e6*n) {
+	if e, n := distance(scores(q, k, 6, 2, modulo, plain), scores(q, k, 6, 2, sem, plain)); !(e > 1e6*n) {
 		t.Errorf("kq with modulo heads: squared error %.3g is within reach of the noise %.3g", e, n)
 	}
 }

@@ -45,13 +45,21 @@ func NewSide(r Source, arith Arithmetic, usable func(tap.Key) bool) *Side {
 // kvType is the cache's element type on this side.
 func (s *Side) kvType() string { return s.trace.Meta().Hparams.KVType }
 
-// cacheOperand is the type that queries and probabilities are narrowed to
-// before they meet the cache.
-func (s *Side) cacheOperand() string {
-	if s.arith == GGML && s.kvType() == "f16" {
-		return "F16"
+// attention is this side's arithmetic at the scores and the weighted sum of a
+// step and layer. llama.cpp narrows queries and probabilities to the cache's
+// type; where it recorded no scores, it ran its fused attention, which takes
+// f16 alone.
+func (s *Side) attention(step, layer int) attention {
+	if s.arith != GGML {
+		return attention{operand: "F32"}
 	}
-	return "F32"
+	_, scores := s.trace.Info(tap.At(step, layer, tap.KQ))
+	f16 := s.kvType() == "f16"
+	a := attention{operand: "F32", flash: !scores, cast: !scores && !f16}
+	if f16 || a.flash {
+		a.operand = "F16"
+	}
+	return a
 }
 
 // has reports whether a recording can serve as an input: it is there, in the

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"attndiff/traces/safetensors"
-	"attndiff/traces/tap"
 )
 
 // container writes a safetensors file that need not be a trace.
@@ -160,53 +159,4 @@ func refuses(t *testing.T, path, want string) {
 	if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %q; want one line with the path and %q", err, want)
 	}
-}
-
-// FuzzOpen feeds arbitrary bytes to the reader. What it accepts must be
-// consistent, readable in full and as long as its shapes say.
-func FuzzOpen(f *testing.F) {
-	good, err := sampleMeta().encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	seeds := []string{
-		record(f, sampleMeta(), F32), record(f, sampleMeta(), BF16, tap.At(0, 1, tap.KQ), tap.At(1, 0, tap.ResultOutput)),
-		container(f, nil, "", ""), container(f, good, "s0000.l00.kq", "I64"),
-	}
-	for _, seed := range seeds {
-		raw, err := os.ReadFile(seed)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(raw)
-	}
-	path := filepath.Join(f.TempDir(), "x")
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if err := os.WriteFile(path, raw, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		r, err := Open(path)
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		m := r.Meta()
-		if last := r.Dims(len(m.Steps) - 1); last.C() != len(m.Tokens) {
-			t.Errorf("the last step ends at token %d of %d", last.C(), len(m.Tokens))
-		}
-		for _, k := range r.Keys() {
-			info, ok := r.Info(k)
-			if !ok || k.Step >= len(m.Steps) || k.Layer >= m.Hparams.NLayer {
-				t.Errorf("key %s does not belong", k)
-			}
-			values, err := r.Float32(k, nil)
-			if err != nil || len(values) != tap.Elements(info.Shape) {
-				t.Errorf("%s: %d values of shape %v, %v", k, len(values), info.Shape, err)
-			}
-			rawBytes, err := r.Raw(k, nil)
-			if err != nil || len(rawBytes) != len(values)*info.DType.Size() {
-				t.Errorf("%s: %d bytes of %d values, %v", k, len(rawBytes), len(values), err)
-			}
-		}
-	})
 }

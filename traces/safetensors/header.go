@@ -1,12 +1,12 @@
 package safetensors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -44,6 +44,7 @@ func parseHeader(raw []byte) (header, error) {
 	if !utf8.Valid(raw) {
 		return h, errors.New("header is not valid UTF-8")
 	}
+	raw = bytes.TrimRight(raw, " ") // the padding, of which there can be much
 	var discard json.RawMessage
 	if err := json.Unmarshal(raw, &discard); err != nil {
 		var syntax *json.SyntaxError
@@ -76,7 +77,7 @@ func parseHeader(raw []byte) (header, error) {
 	if err != nil {
 		return h, err
 	}
-	if strings.Trim(s.text[s.at:], " ") != "" {
+	if s.at != len(s.text) { // white space to JSON, but not spaces
 		return h, errors.New("header is padded with something other than spaces")
 	}
 	return h, nil

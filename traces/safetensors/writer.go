@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -205,11 +206,9 @@ func (w *Writer) header(metadata map[string]string) ([]byte, error) {
 
 // writeHeader writes the length and the header in the room left for them.
 func (w *Writer) writeHeader(text []byte) error {
-	padded := make([]byte, lengthBytes+w.room)
-	binary.LittleEndian.PutUint64(padded, uint64(w.room))
-	for i := copy(padded[lengthBytes:], text) + lengthBytes; i < len(padded); i++ {
-		padded[i] = ' '
-	}
+	padded := binary.LittleEndian.AppendUint64(nil, uint64(w.room))
+	padded = append(padded, text...)
+	padded = append(padded, bytes.Repeat([]byte{' '}, int(w.room)-len(text))...)
 	_, err := w.file.WriteAt(padded, 0)
 	return err
 }

@@ -51,7 +51,7 @@ func (k *keys) scalar(key string, typ uint32) *Error {
 	case array:
 		return &Error{Where: atKey(key), What: "is an array; one " + want + " for all layers is read", Fix: fixOther}
 	case got != typ:
-		return &Error{Where: atKey(key), What: "is a " + valueTypes[got].Name + " where a " + want + " is called for", Fix: fixConvert}
+		return &Error{Where: atKey(key), What: "has type " + valueTypes[got].Name + " where " + want + " is called for", Fix: fixConvert}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestRefusesContent(t *testing.T) {
 	}{
 		{"architecture", func(p parts) { p.keys["general.architecture"] = "llama" }, `"general.architecture": is "llama", only "qwen2"`},
 		{"missing key", func(p parts) { delete(p.keys, "embedding_length") }, `key "qwen2.embedding_length": is missing`},
-		{"wrong type", func(p parts) { p.keys["block_count"] = int32(1) }, `"qwen2.block_count": is a int32 where a uint32`},
+		{"wrong type", func(p parts) { p.keys["block_count"] = int32(1) }, `"qwen2.block_count": has type int32 where uint32`},
 		{"per layer", func(p parts) { p.keys["attention.head_count"] = []uint32{4} }, "is an array"},
 		{"zero", func(p parts) { p.keys["attention.head_count_kv"] = uint32(0) }, "is 0"},
 		{"huge", func(p parts) { p.keys["block_count"] = uint32(1 << 30) }, "llama.cpp takes at most 512"},

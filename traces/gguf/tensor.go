@@ -1,9 +1,6 @@
 package gguf
 
-import (
-	"fmt"
-	"io"
-)
+import "fmt"
 
 // Tensor is one tensor of a file.
 type Tensor struct {
@@ -124,8 +121,7 @@ func (f *File) rows(name string, lo, hi int) (Tensor, error) {
 
 // readRows fills raw from row lo on.
 func (f *File) readRows(t Tensor, lo int, raw []byte) error {
-	_, err := f.file.ReadAt(raw, t.offset+int64(lo)*t.rowBytes())
-	if err != nil && !(err == io.EOF && len(raw) == 0) {
+	if _, err := f.file.ReadAt(raw, t.offset+int64(lo)*t.rowBytes()); err != nil {
 		return &Error{Path: f.Path, Where: atTensor(t.Name), What: "cannot be read: " + err.Error(), Fix: fixCorrupt, Err: err}
 	}
 	return nil

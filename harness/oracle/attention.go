@@ -9,15 +9,15 @@ import (
 // scores is kq[h,t,c] = sum_d q[t,h,d] * k[c,g(h),d], no scale and no mask.
 // q is [T*H, D], k is [C*G, D], the result [H*T, C]. Mirrors the
 // ggml_mul_mat(k, q) of llm_graph_context::build_attn_mha (llama-graph.cpp).
-func scores(q, k rows, heads, kvHeads int, s Semantics, a attention) rows {
-	tokens, cells, dim := q.n/heads, k.n/kvHeads, q.width
-	y := newRows(heads*tokens, cells)
+func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
+	tokens, cells, dim := q.N/heads, k.N/kvHeads, q.Width
+	y := NewRows(heads*tokens, cells)
 	narrowed := make([]float64, dim)
 	for h := range heads {
 		g := s.KVHead(h, heads, kvHeads)
 		for t := range tokens {
 			qi := t*heads + h
-			qrow := q.row(qi)
+			qrow := q.Row(qi)
 			operandNoise(narrowed, qrow, a.operand)
 			for d, v := range qrow {
 				narrowed[d] += (dotNoise(dim)+a.cacheNMSE())*v*v + q.noiseAt(qi*dim+d)
@@ -26,11 +26,11 @@ func scores(q, k rows, heads, kvHeads int, s Semantics, a attention) rows {
 			for c := range cells {
 				ki := c*kvHeads + g
 				dot, noise := 0.0, 0.0
-				for d, kv := range k.row(ki) {
+				for d, kv := range k.Row(ki) {
 					dot += qrow[d] * kv
 					noise += narrowed[d]*kv*kv + qrow[d]*qrow[d]*k.noiseAt(ki*dim+d)
 				}
-				y.v[out+c], y.noise[out+c] = dot, noise
+				y.V[out+c], y.Noise[out+c] = dot, noise
 			}
 		}
 	}
@@ -45,10 +45,10 @@ func scores(q, k rows, heads, kvHeads int, s Semantics, a attention) rows {
 // Noise: rounding z and max z shifts the exponent by |z| units; exp, the sum
 // and the division follow. Probabilities below f32's normal range flush, so a
 // spacing of the smallest normal number is owed absolutely.
-func softMax(kq rows, tokens, past int, s Semantics) rows {
+func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 	y := kq.like()
-	for r := range kq.n {
-		in, out := kq.row(r), y.row(r)
+	for r := range kq.N {
+		in, out := kq.Row(r), y.Row(r)
 		pos := past + r%tokens
 		peak := math.Inf(-1)
 		for c, v := range in {
@@ -74,7 +74,7 @@ func softMax(kq rows, tokens, past int, s Semantics) rows {
 			out[c] /= sum
 			z := s.ScoreScale * v
 			shared += out[c] * out[c] * f32 * (z*z + 4)
-			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.width+c)
+			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.Width+c)
 		}
 		for c, v := range in {
 			if !s.Visible(pos, c) {
@@ -82,8 +82,8 @@ func softMax(kq rows, tokens, past int, s Semantics) rows {
 			}
 			z := s.ScoreScale * v
 			rel := f32*(z*z+peak*peak+(z-peak)*(z-peak)+8) + sumNoise(seen) + shared
-			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.width+c) + inherited
-			y.noise[r*kq.width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal
+			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.Width+c) + inherited
+			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal
 		}
 	}
 	return y
@@ -95,15 +95,15 @@ const smallestNormal = 0x1p-126
 // weightedSum is kqv[t,h,d] = sum_c p[h,t,c] * v[c,g(h),d]. p is [H*T, C], v is
 // [C*G, D], the result [T*H, D]. Mirrors the ggml_mul_mat(v, kq) and the
 // permute that merges heads in build_attn_mha (llama-graph.cpp).
-func weightedSum(p, v rows, heads, kvHeads int, s Semantics, a attention) rows {
-	tokens, cells, dim := p.n/heads, p.width, v.width
-	y := newRows(tokens*heads, dim)
+func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
+	tokens, cells, dim := p.N/heads, p.Width, v.Width
+	y := NewRows(tokens*heads, dim)
 	narrowed, size := make([]float64, cells), make([]float64, dim)
 	for h := range heads {
 		g := s.KVHead(h, heads, kvHeads)
 		for t := range tokens {
 			pi := h*tokens + t
-			prow := p.row(pi)
+			prow := p.Row(pi)
 			operandNoise(narrowed, prow, a.operand)
 			clear(size)
 			out := (t*heads + h) * dim
@@ -113,15 +113,15 @@ func weightedSum(p, v rows, heads, kvHeads int, s Semantics, a attention) rows {
 				}
 				vi := c*kvHeads + g
 				own := narrowed[c] + (dotNoise(cells)+a.cacheNMSE())*pv*pv + p.noiseAt(pi*cells+c)
-				for d, vv := range v.row(vi) {
-					y.v[out+d] += pv * vv
+				for d, vv := range v.Row(vi) {
+					y.V[out+d] += pv * vv
 					size[d] += math.Abs(pv * vv)
-					y.noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
+					y.Noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
 				}
 			}
 			if a.flash {
 				for d, sum := range size {
-					y.noise[out+d] += (float64(cells)/3 + 1) * RoundingNMSE(UnitF16) * sum * sum
+					y.Noise[out+d] += (float64(cells)/3 + 1) * RoundingNMSE(UnitF16) * sum * sum
 				}
 			}
 		}
@@ -150,31 +150,31 @@ func (a attention) cacheNMSE() float64 {
 	return 0
 }
 
-// store is the cache's own rounding of x: to f16, round to nearest even, or
+// Store is the cache's own rounding of x: to f16, round to nearest even, or
 // to f32. Mirrors the CPY/SET_ROWS of llama_kv_cache::cpy_k and cpy_v
 // (llama-kv-cache.cpp). A value that is itself recomputed may round to the
 // neighbour, so it carries one rounding of noise.
-func store(x rows, kvType string) rows {
-	y := rows{n: x.n, width: x.width, v: make([]float64, len(x.v))}
+func Store(x Rows, kvType string) Rows {
+	y := Rows{N: x.N, Width: x.Width, V: make([]float64, len(x.V))}
 	unit := UnitF32
-	for i, v := range x.v {
+	for i, v := range x.V {
 		if kvType == "f16" {
-			y.v[i] = float64(half.RoundF16(float32(v)))
+			y.V[i] = float64(half.RoundF16(float32(v)))
 			unit = UnitF16
 		} else {
-			y.v[i] = float64(float32(v))
+			y.V[i] = float64(float32(v))
 		}
 	}
-	if x.noise == nil {
+	if x.Noise == nil {
 		return y
 	}
-	y.noise = make([]float64, len(x.v))
-	for i, v := range y.v {
-		y.noise[i] = x.noise[i]
-		if x.noise[i] > 0 {
-			y.noise[i] += unit * unit * v * v
+	y.Noise = make([]float64, len(x.V))
+	for i, v := range y.V {
+		y.Noise[i] = x.Noise[i]
+		if x.Noise[i] > 0 {
+			y.Noise[i] += unit * unit * v * v
 			if kvType == "f16" {
-				y.noise[i] += 12 * halfSubnormal
+				y.Noise[i] += 12 * halfSubnormal
 			}
 		}
 	}

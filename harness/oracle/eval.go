@@ -6,152 +6,208 @@ import (
 	"attndiff/traces/tap"
 )
 
+// evaluation is one tap being recomputed. Errors stick: after the first, inputs
+// come back empty and the result is not used.
+type evaluation struct {
+	o    *Oracle
+	s    *Side
+	k    tap.Key
+	dims tap.Dims
+	got  derived
+	err  error
+}
+
 // eval recomputes one tap that is not a projection.
 func (o *Oracle) eval(s *Side, k tap.Key) (derived, error) {
-	dims := s.trace.Dims(k.Step)
-	var got derived // collects what the inputs were
-	var failed error
-	in := func(key tap.Key) rows {
-		if failed != nil {
-			return rows{}
-		}
-		d, err := o.fetch(s, key)
-		if err != nil {
-			failed = err
-			return rows{}
-		}
-		got.inputs = append(got.inputs, d.inputs...)
-		got.composed = append(got.composed, d.composed...)
-		return d.rows
+	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step)}
+	if o.variant.Formula != nil {
+		e.got.Rows, e.err = o.variant.Formula(k, e.dims, func(in tap.Key) (Rows, error) {
+			x := e.raw(in)
+			return x, e.err
+		})
+	} else {
+		e.got.Rows = e.formula()
 	}
-	at := func(t tap.Tap) rows { return in(tap.At(k.Step, k.Layer, t)) }
-	vec := func(format string, args ...any) []float64 {
-		v, err := o.vector(fmt.Sprintf(format, args...))
-		if failed == nil && err == nil && v == nil {
-			err = fmt.Errorf("model: tensor %s is missing", fmt.Sprintf(format, args...))
-		}
-		if failed == nil {
-			failed = err
-		}
-		return v
+	if e.err != nil {
+		return derived{}, e.err
 	}
-	apply := func(f func() rows) {
-		if failed == nil {
-			got.rows = f()
+	e.got.Rows = o.variant.result(k, e.got.Rows, e.dims)
+	return e.got, nil
+}
+
+// in returns an input: what op k reads where key is meant.
+func (e *evaluation) in(key tap.Key) Rows {
+	x := e.raw(e.o.variant.read(e.k, key))
+	if e.err != nil {
+		return Rows{}
+	}
+	return e.o.variant.feed(e.k, key, x, e.dims)
+}
+
+// raw fetches a recording or recomputes it.
+func (e *evaluation) raw(key tap.Key) Rows {
+	if e.err != nil {
+		return Rows{}
+	}
+	if key.Step < 0 || key.Layer < tap.NoLayer || key.Tap.PerLayer() && key.Layer < 0 || key.Layer >= e.o.hp.NLayer {
+		e.err = ErrNotApplicable
+		return Rows{}
+	}
+	d, err := e.o.fetch(e.s, key)
+	if err != nil {
+		e.err = err
+		return Rows{}
+	}
+	e.got.inputs = append(e.got.inputs, d.inputs...)
+	e.got.composed = append(e.got.composed, d.composed...)
+	return d.Rows
+}
+
+// at returns an input of the same step and layer.
+func (e *evaluation) at(t tap.Tap) Rows { return e.in(tap.At(e.k.Step, e.k.Layer, t)) }
+
+// vec returns a norm weight or bias; format takes the layer.
+func (e *evaluation) vec(format string) []float64 {
+	name := format
+	if e.k.Layer != tap.NoLayer {
+		name = fmt.Sprintf(format, e.k.Layer)
+	}
+	name = e.o.variant.tensor(e.k, name)
+	v, err := e.o.vector(name)
+	if err == nil && v == nil {
+		err = fmt.Errorf("model: tensor %s is missing", name)
+	}
+	if e.err == nil {
+		e.err = err
+	}
+	return v
+}
+
+// formula computes the tap from its inputs. Each case fetches them first; a
+// failed fetch leaves nothing to compute with.
+func (e *evaluation) formula() Rows {
+	d, sem, k := e.dims, e.o.sem, e.k
+	one := func(x Rows, f func(Rows) Rows) Rows {
+		if e.err != nil {
+			return Rows{}
 		}
+		return f(x)
+	}
+	two := func(x, y Rows, f func(x, y Rows) Rows) Rows {
+		return one(x, func(x Rows) Rows { return f(x, y) })
+	}
+	norm := func(x Rows, w []float64) Rows {
+		return one(x, func(x Rows) Rows { return rmsNorm(x, w, sem) })
+	}
+	bias := func(x Rows, b []float64) Rows {
+		return one(x, func(x Rows) Rows { return heads(addBias(flat(x, d.T), b, sem), d.D) })
 	}
 	switch k.Tap {
 	case tap.InpEmbd:
-		r, err := o.embed(s, k)
-		got.rows, failed = r, err
+		return e.embed()
 	case tap.AttnNorm:
-		x, w := in(layerInput(k.Step, k.Layer)), vec("blk.%d.attn_norm.weight", k.Layer)
-		apply(func() rows { return rmsNorm(x, w, o.sem.RMSEps) })
+		return norm(e.in(layerInput(k.Step, k.Layer)), e.vec("blk.%d.attn_norm.weight"))
 	case tap.FFNNorm:
-		x, w := at(tap.FFNInp), vec("blk.%d.ffn_norm.weight", k.Layer)
-		apply(func() rows { return rmsNorm(x, w, o.sem.RMSEps) })
+		return norm(e.at(tap.FFNInp), e.vec("blk.%d.ffn_norm.weight"))
 	case tap.ResultNorm:
-		x, w := in(layerInput(k.Step, o.hp.NLayer)), vec("output_norm.weight")
-		apply(func() rows { return rmsNorm(x, w, o.sem.RMSEps) })
-	case tap.QBias, tap.KBias, tap.VBias:
-		proj, name := k.Tap-1, map[tap.Tap]string{tap.QBias: "q", tap.KBias: "k", tap.VBias: "v"}[k.Tap]
-		x, b := at(proj), vec("blk.%d.attn_%s.bias", k.Layer, name)
-		apply(func() rows { return heads(addBias(flat(x, dims.T), b), dims.D) })
+		return norm(e.in(layerInput(k.Step, e.o.hp.NLayer)), e.vec("output_norm.weight"))
+	case tap.QBias:
+		return bias(e.at(tap.QProj), e.vec("blk.%d.attn_q.bias"))
+	case tap.KBias:
+		return bias(e.at(tap.KProj), e.vec("blk.%d.attn_k.bias"))
+	case tap.VBias:
+		return bias(e.at(tap.VProj), e.vec("blk.%d.attn_v.bias"))
 	case tap.QRope:
-		x := in(o.biased(k, tap.QProj, tap.QBias, "attn_q"))
-		apply(func() rows { return rope(x, dims.H, positions(dims.P, dims.T), o.sem) })
+		return one(e.in(e.o.biased(k, tap.QProj, tap.QBias, "attn_q")),
+			func(x Rows) Rows { return rope(x, d.H, sem.positions(d.P, d.T), sem) })
 	case tap.KRope:
-		x := in(o.biased(k, tap.KProj, tap.KBias, "attn_k"))
-		apply(func() rows { return rope(x, dims.G, positions(dims.P, dims.T), o.sem) })
+		return one(e.in(e.o.biased(k, tap.KProj, tap.KBias, "attn_k")),
+			func(x Rows) Rows { return rope(x, d.G, sem.positions(d.P, d.T), sem) })
 	case tap.KCache:
-		o.cache(s, k, in, tap.At(k.Step, k.Layer, tap.KRope), apply)
+		return e.cache(tap.At(k.Step, k.Layer, tap.KRope))
 	case tap.VCache:
-		o.cache(s, k, in, o.biased(k, tap.VProj, tap.VBias, "attn_v"), apply)
+		return e.cache(e.o.biased(k, tap.VProj, tap.VBias, "attn_v"))
 	case tap.KQ:
-		q, c := at(tap.QRope), at(tap.KCache)
-		apply(func() rows { return scores(q, c, dims.H, dims.G, o.sem, s.attention(k.Step, k.Layer)) })
+		return two(e.at(tap.QRope), e.at(tap.KCache),
+			func(q, c Rows) Rows { return scores(q, c, d.H, d.G, sem, e.s.attention(k.Step, k.Layer)) })
 	case tap.KQSoftMax:
-		x := at(tap.KQ)
-		apply(func() rows { return softMax(x, dims.T, dims.P, o.sem) })
+		return one(e.at(tap.KQ), func(x Rows) Rows { return softMax(x, d.T, d.P, sem) })
 	case tap.KQV:
-		p, c := at(tap.KQSoftMax), at(tap.VCache)
-		apply(func() rows { return weightedSum(p, c, dims.H, dims.G, o.sem, s.attention(k.Step, k.Layer)) })
+		return two(e.at(tap.KQSoftMax), e.at(tap.VCache),
+			func(p, c Rows) Rows { return weightedSum(p, c, d.H, d.G, sem, e.s.attention(k.Step, k.Layer)) })
 	case tap.FFNInp:
-		a, b := at(tap.AttnOut), in(layerInput(k.Step, k.Layer))
-		apply(func() rows { return add(a, b) })
+		return two(e.at(tap.AttnOut), e.in(layerInput(k.Step, k.Layer)), add)
 	case tap.FFNSwiglu:
-		g, u := at(tap.FFNGate), at(tap.FFNUp)
-		apply(func() rows { return swiglu(g, u) })
+		return two(e.at(tap.FFNGate), e.at(tap.FFNUp), func(g, u Rows) Rows { return swiglu(g, u, sem) })
 	case tap.LOut:
-		a, b := at(tap.FFNOut), at(tap.FFNInp)
-		apply(func() rows { return add(a, b) })
-	default:
-		failed = fmt.Errorf("%s: no formula", k)
+		return two(e.at(tap.FFNOut), e.at(tap.FFNInp), add)
 	}
-	return got, failed
-}
-
-// heads views rows of tokens as rows of heads.
-func heads(x rows, dim int) rows {
-	x.n, x.width = len(x.v)/dim, dim
-	return x
+	e.err = fmt.Errorf("%s: no formula", k)
+	return Rows{}
 }
 
 // embed looks the step's tokens up in token_embd.weight. Mirrors
 // ggml_compute_forward_get_rows (ggml-cpu/ops.cpp). Floats are widened
 // exactly; a quantised row is the rounded product of scale and integer.
-func (o *Oracle) embed(s *Side, k tap.Key) (rows, error) {
+func (e *evaluation) embed() Rows {
 	const name = "token_embd.weight"
-	dims, meta := s.trace.Dims(k.Step), s.trace.Meta()
-	y := newRows(dims.T, dims.E)
+	d := e.dims
+	y := NewRows(d.T, d.E)
 	exact := false
-	switch o.weights.Type(name) {
+	switch e.o.weights.Type(name) {
 	case "F32", "F16", "BF16":
 		exact = true
 	}
-	for t, id := range meta.Tokens[dims.P : dims.P+dims.T] {
-		w, err := o.weights.Rows(name, int(id), int(id)+1)
+	for t, id := range e.s.trace.Meta().Tokens[d.P : d.P+d.T] {
+		w, err := e.o.weights.Rows(name, int(id), int(id)+1)
 		if err != nil {
-			return rows{}, err
+			e.err = err
+			return Rows{}
 		}
 		for i, v := range w {
-			y.v[t*dims.E+i] = float64(v)
+			y.V[t*d.E+i] = float64(v)
 			if !exact {
-				y.noise[t*dims.E+i] = f32 * float64(v) * float64(v)
+				y.Noise[t*d.E+i] = f32 * float64(v) * float64(v)
 			}
 		}
 	}
 	if exact {
-		y.noise = nil
+		y.Noise = nil
 	}
-	return y, nil
+	return y
 }
 
 // cache is the whole cache after this step's write: the rows of the step
 // before, unchanged, then the stored rounding of this step's.
-func (o *Oracle) cache(s *Side, k tap.Key, in func(tap.Key) rows, fresh tap.Key, apply func(func() rows)) {
-	dims := s.trace.Dims(k.Step)
-	var old rows
-	if dims.P > 0 {
-		old = in(tap.At(k.Step-1, k.Layer, k.Tap))
+func (e *evaluation) cache(fresh tap.Key) Rows {
+	var old Rows
+	if e.dims.P > 0 {
+		old = e.in(tap.At(e.k.Step-1, e.k.Layer, e.k.Tap))
 	}
-	x := in(fresh)
-	apply(func() rows {
-		y := store(x, s.kvType())
-		if dims.P == 0 {
-			return y
-		}
-		all := rows{n: old.n + y.n, width: y.width, v: append(old.v[:len(old.v):len(old.v)], y.v...)}
-		if old.noise != nil || y.noise != nil {
-			all.noise = append(noiseOf(old), noiseOf(y)...)
-		}
-		return all
-	})
+	x := e.in(fresh)
+	if e.err != nil {
+		return Rows{}
+	}
+	y := Store(x, e.s.kvType())
+	if e.dims.P == 0 {
+		return y
+	}
+	all := Rows{N: old.N + y.N, Width: y.Width, V: append(old.V[:len(old.V):len(old.V)], y.V...)}
+	if old.Noise != nil || y.Noise != nil {
+		all.Noise = append(noiseOf(old), noiseOf(y)...)
+	}
+	return all
 }
 
 // noiseOf returns a copy of the noise, zeros for recorded values.
-func noiseOf(r rows) []float64 {
-	n := make([]float64, len(r.v))
-	copy(n, r.noise)
+func noiseOf(r Rows) []float64 {
+	n := make([]float64, len(r.V))
+	copy(n, r.Noise)
 	return n
+}
+
+// heads views rows of tokens as rows of heads.
+func heads(x Rows, dim int) Rows {
+	x.N, x.Width = len(x.V)/dim, dim
+	return x
 }

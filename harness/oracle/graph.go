@@ -46,19 +46,6 @@ func layerInput(step, layer int) tap.Key {
 	return tap.At(step, layer-1, tap.LOut)
 }
 
-// input returns a tensor as an input of k: the recording, or, where there is
-// none, the tensor recomputed from the recordings before it.
-func (o *Oracle) input(s *Side, of, k tap.Key) (derived, error) {
-	d, err := o.fetch(s, k)
-	if err != nil {
-		return derived{}, err
-	}
-	if linear := weightOf(of) != ""; linear {
-		d.rows = flat(d.rows, s.trace.Dims(k.Step).T)
-	}
-	return d, nil
-}
-
 // fetch loads a recording or recomputes it.
 func (o *Oracle) fetch(s *Side, k tap.Key) (derived, error) {
 	if s.has(k) {
@@ -81,8 +68,8 @@ func (o *Oracle) fetch(s *Side, k tap.Key) (derived, error) {
 		return derived{}, err
 	}
 	d.composed = append(d.composed[:len(d.composed):len(d.composed)], k.Tap)
-	if d.noise == nil {
-		d.noise = make([]float64, len(d.v))
+	if d.Noise == nil {
+		d.Noise = make([]float64, len(d.V))
 	}
 	s.remember(k, d)
 	return d, nil
@@ -95,15 +82,6 @@ func (o *Oracle) biased(k tap.Key, proj, bias tap.Tap, name string) tap.Key {
 		return tap.At(k.Step, k.Layer, proj)
 	}
 	return tap.At(k.Step, k.Layer, bias)
-}
-
-// positions are the positions of a step's tokens.
-func positions(past, tokens int) []int {
-	pos := make([]int, tokens)
-	for i := range pos {
-		pos[i] = past + i
-	}
-	return pos
 }
 
 // Inputs lists the taps that the op at k reads, as the forward pass has them;

@@ -3,6 +3,8 @@ package oracle
 import (
 	"fmt"
 
+	"attndiff/traces/tap"
+
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 )
@@ -20,7 +22,7 @@ const weightChunk = 1024
 // sum_j v_tj W_ij^2. That sum is a second matrix product; it is replaced by the
 // rank-one form (sum_j v_tj c_j) * r_i / sum r with c_j and r_i the squared
 // column and row norms of W, which keeps every row's total exact.
-func (o *Oracle) linear(xs []rows, name string, operand []string) ([]rows, error) {
+func (o *Oracle) linear(of tap.Key, xs []Rows, name string, operand []string) ([]Rows, error) {
 	shape, ok := o.weights.Shape(name)
 	if !ok || len(shape) != 2 {
 		return nil, fmt.Errorf("model: tensor %s: missing or not a matrix", name)
@@ -28,20 +30,24 @@ func (o *Oracle) linear(xs []rows, name string, operand []string) ([]rows, error
 	out, in := shape[0], shape[1]
 	total := 0
 	for _, x := range xs {
-		if x.width != in {
-			return nil, fmt.Errorf("model: tensor %s wants rows of %d, the trace has %d", name, in, x.width)
+		if x.Width != in {
+			return nil, fmt.Errorf("model: tensor %s wants rows of %d, the trace has %d", name, in, x.Width)
 		}
-		total += x.n
+		total += x.N
 	}
 	stacked := make([]float64, 0, total*in)
 	for _, x := range xs {
-		stacked = append(stacked, x.v...)
+		stacked = append(stacked, x.V...)
 	}
 	product := make([]float64, total*out)
 	cols, rowNorm := make([]float64, in), make([]float64, out)
-	chunk := make([]float64, min(weightChunk, out)*in)
-	for lo := 0; lo < out; lo += weightChunk {
-		hi := min(lo+weightChunk, out)
+	size := min(weightChunk, out)
+	if o.variant.Matrix != nil {
+		size = out // a misread matrix is misread as a whole
+	}
+	chunk := make([]float64, size*in)
+	for lo := 0; lo < out; lo += size {
+		hi := min(lo+size, out)
 		w, err := o.weights.Rows(name, lo, hi)
 		if err != nil {
 			return nil, err
@@ -56,6 +62,9 @@ func (o *Oracle) linear(xs []rows, name string, operand []string) ([]rows, error
 			}
 			rowNorm[lo+i] = norm
 		}
+		if o.variant.Matrix != nil {
+			chunk = o.variant.Matrix(of, chunk, out, in)
+		}
 		blas64.Gemm(blas.NoTrans, blas.Trans, 1,
 			blas64.General{Rows: total, Cols: in, Stride: in, Data: stacked},
 			blas64.General{Rows: hi - lo, Cols: in, Stride: in, Data: chunk}, 0,
@@ -66,7 +75,7 @@ func (o *Oracle) linear(xs []rows, name string, operand []string) ([]rows, error
 
 // split cuts the stacked product back into one result per input and gives each
 // its noise.
-func (o *Oracle) split(xs []rows, operand []string, product, cols, rowNorm []float64) []rows {
+func (o *Oracle) split(xs []Rows, operand []string, product, cols, rowNorm []float64) []Rows {
 	in, out := len(cols), len(rowNorm)
 	sum := 0.0
 	for _, v := range rowNorm {
@@ -75,21 +84,21 @@ func (o *Oracle) split(xs []rows, operand []string, product, cols, rowNorm []flo
 	if sum == 0 {
 		sum = 1
 	}
-	ys := make([]rows, len(xs))
+	ys := make([]Rows, len(xs))
 	narrowed := make([]float64, in)
 	at := 0
 	for i, x := range xs {
-		y := rows{n: x.n, width: out, v: product[at : at+x.n*out], noise: make([]float64, x.n*out)}
-		at += x.n * out
-		for r := range x.n {
-			row := x.row(r)
+		y := Rows{N: x.N, Width: out, V: product[at : at+x.N*out], Noise: make([]float64, x.N*out)}
+		at += x.N * out
+		for r := range x.N {
+			row := x.Row(r)
 			operandNoise(narrowed, row, operand[i])
 			spread := 0.0
 			for j, v := range row {
 				spread += (dotNoise(in)*v*v + narrowed[j] + x.noiseAt(r*in+j)) * cols[j]
 			}
 			for c, norm := range rowNorm {
-				y.noise[r*out+c] = spread * norm / sum
+				y.Noise[r*out+c] = spread * norm / sum
 			}
 		}
 		ys[i] = y

@@ -7,35 +7,55 @@ import "math"
 // MUL of llm_graph_context::build_norm (llama-graph.cpp).
 // Noise: the row's factor carries half the relative error of the sum of E
 // squares; each element two roundings more.
-func rmsNorm(x rows, w []float64, eps float64) rows {
+func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 	y := x.like()
-	for r := range x.n {
-		in, out := x.row(r), y.row(r)
-		sum := 0.0
-		for _, v := range in {
-			sum += v * v
-		}
-		f := 1 / math.Sqrt(sum/float64(x.width)+eps)
+	for r := range x.N {
+		in, out := x.Row(r), y.Row(r)
+		mean, f := s.rowFactor(in)
 		for i, v := range in {
-			out[i] = v * f * w[i]
-			gain := f * w[i]
-			at := r*x.width + i
-			y.noise[at] = out[i]*out[i]*(sumNoise(x.width)/4+4*f32) + gain*gain*x.noiseAt(at)
+			gain := f
+			if !s.NormBare {
+				gain *= w[i]
+			}
+			out[i] = (v - mean) * gain
+			at := r*x.Width + i
+			y.Noise[at] = out[i]*out[i]*(sumNoise(x.Width)/4+4*f32) + gain*gain*x.noiseAt(at)
 		}
 	}
 	return y
 }
 
+// rowFactor returns what a row is centred by (0 for RMSNorm) and scaled by.
+func (s Semantics) rowFactor(row []float64) (mean, factor float64) {
+	n := float64(len(row))
+	if s.NormWidth > 0 {
+		n = float64(s.NormWidth)
+	}
+	if s.NormCenters {
+		for _, v := range row {
+			mean += v / n
+		}
+	}
+	sum := 0.0
+	for _, v := range row {
+		sum += (v - mean) * (v - mean)
+	}
+	if s.EpsOutside {
+		return mean, 1 / (math.Sqrt(sum/n) + s.RMSEps)
+	}
+	return mean, 1 / math.Sqrt(sum/n+s.RMSEps)
+}
+
 // addBias is y = x + b, b of one row's width. Mirrors the ggml_add of bq, bk
 // and bv in llm_build_qwen2.
-func addBias(x rows, b []float64) rows {
+func addBias(x Rows, b []float64, s Semantics) Rows {
 	y := x.like()
-	for r := range x.n {
-		in, out := x.row(r), y.row(r)
+	for r := range x.N {
+		in, out := x.Row(r), y.Row(r)
 		for i, v := range in {
-			out[i] = v + b[i]
-			at := r*x.width + i
-			y.noise[at] = f32*out[i]*out[i] + x.noiseAt(at)
+			out[i] = v + s.BiasScale*b[i]
+			at := r*x.Width + i
+			y.Noise[at] = f32*out[i]*out[i] + x.noiseAt(at)
 		}
 	}
 	return y
@@ -43,29 +63,30 @@ func addBias(x rows, b []float64) rows {
 
 // add is y = a + b, the residual connection (ggml_add of ffn_inp and l_out in
 // llm_build_qwen2).
-func add(a, b rows) rows {
+func add(a, b Rows) Rows {
 	y := a.like()
-	for i := range y.v {
-		y.v[i] = a.v[i] + b.v[i]
-		y.noise[i] = f32*y.v[i]*y.v[i] + a.noiseAt(i) + b.noiseAt(i)
+	for i := range y.V {
+		y.V[i] = a.V[i] + b.V[i]
+		y.Noise[i] = f32*y.V[i]*y.V[i] + a.noiseAt(i) + b.noiseAt(i)
 	}
 	return y
 }
 
-// swiglu is y = silu(g) * u with silu(g) = g / (1 + exp(-g)). Mirrors
+// swiglu is y = act(g) * u, act being silu(g) = g / (1 + exp(-g)). Mirrors
 // ggml_vec_swiglu_f32 (ggml-cpu/vec.cpp).
 // Noise: exp turns the rounding of its argument into |g| roundings, damped by
 // 1-sigmoid(g) in the quotient; its vectorised polynomial is good to two units
 // in the last place; three roundings follow.
-func swiglu(g, u rows) rows {
+func swiglu(g, u Rows, s Semantics) Rows {
 	y := g.like()
-	for i := range y.v {
-		gv, uv := g.v[i], u.v[i]
+	for i := range y.V {
+		gv, uv := g.V[i], u.V[i]
 		sig := 1 / (1 + math.Exp(-gv))
-		y.v[i] = gv * sig * uv
+		act := s.Activation(gv)
+		y.V[i] = act * uv
 		rel := (1 - sig) * (1 - sig) * (gv*gv + 16)
 		slope := sig * (1 + gv*(1-sig)) * uv
-		y.noise[i] = y.v[i]*y.v[i]*f32*(4+rel) + slope*slope*g.noiseAt(i) + gv*sig*gv*sig*u.noiseAt(i)
+		y.Noise[i] = y.V[i]*y.V[i]*f32*(4+rel) + slope*slope*g.noiseAt(i) + act*act*u.noiseAt(i)
 	}
 	return y
 }
@@ -80,21 +101,20 @@ func swiglu(g, u rows) rows {
 // Noise: theta is a product of up to i+1 rounded factors, the scale's own
 // rounding raised to the i-th power, so its error grows as i; the error turns
 // a' along b' and b' along a'.
-func rope(x rows, heads int, pos []int, s Semantics) rows {
+func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 	y := x.like()
 	half := s.RopeDims / 2
-	for r := range x.n {
-		in, out, noise := x.row(r), y.row(r), y.noise[r*x.width:(r+1)*x.width]
+	for r := range x.N {
+		in, out, noise := x.Row(r), y.Row(r), y.Noise[r*x.Width:(r+1)*x.Width]
 		for i, v := range in {
-			out[i], noise[i] = v, x.noiseAt(r*x.width+i)
+			out[i], noise[i] = v, x.noiseAt(r*x.Width+i)
 		}
-		p := float64(pos[r/heads] + s.PosOffset)
 		for i := range half {
 			ia, ib := i, i+half
 			if s.Pairing == Interleaved {
 				ia, ib = 2*i, 2*i+1
 			}
-			theta := s.RopeSign * p * math.Pow(s.RopeBase, -2*float64(i)/float64(s.RopeDims))
+			theta := s.angle(pos[r/heads], r%heads, i)
 			sin, cos := math.Sincos(theta)
 			a, b := in[ia], in[ib]
 			na, nb := noise[ia], noise[ib]

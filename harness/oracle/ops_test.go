@@ -22,10 +22,10 @@ var plain = attention{operand: "F32"}
 
 // random returns rows of normal values, rounded to f32 so that both sides read
 // the same inputs.
-func random(r *rand.Rand, n, width int, scale float64) rows {
-	x := rows{n: n, width: width, v: make([]float64, n*width)}
-	for i := range x.v {
-		x.v[i] = float64(float32(r.NormFloat64() * scale))
+func random(r *rand.Rand, n, width int, scale float64) Rows {
+	x := Rows{N: n, Width: width, V: make([]float64, n*width)}
+	for i := range x.V {
+		x.V[i] = float64(float32(r.NormFloat64() * scale))
 	}
 	return x
 }
@@ -39,21 +39,21 @@ func TestNoiseBoundsF32(t *testing.T) {
 	q := random(r, 20*6, 16, 4)
 	k, v := random(r, 20*2, 16, 4), random(r, 20*2, 16, 1)
 	kq := scores(q, k, 6, 2, sem, plain)
-	recordedKQ := rows{n: kq.n, width: kq.width, v: toF32(kq.v)}
+	recordedKQ := Rows{N: kq.N, Width: kq.Width, V: toF32(kq.V)}
 	p := softMax(recordedKQ, 20, 0, sem)
-	recordedP := rows{n: p.n, width: p.width, v: toF32(p.v)}
-	pos := positions(0, 20)
+	recordedP := Rows{N: p.N, Width: p.Width, V: toF32(p.V)}
+	pos := sem.positions(0, 20)
 
 	cases := []struct {
 		name string
-		want rows
+		want Rows
 		got  []float64
 		low  float64 // least share of the noise that sequential f32 must use
 	}{
-		{"rms_norm", rmsNorm(x, w.v, 1e-6), f32RMSNorm(x, w.v, 1e-6), 1e-3},
-		{"bias", addBias(x, b.v), f32Map2(x.v, repeat(b.v, 20), func(a, b float32) float32 { return a + b }), 0.1},
-		{"residual", add(x, x2), f32Map2(x.v, x2.v, func(a, b float32) float32 { return a + b }), 0.1},
-		{"swiglu", swiglu(x, x2), f32Map2(x.v, x2.v, func(a, b float32) float32 {
+		{"rms_norm", rmsNorm(x, w.V, sem), f32RMSNorm(x, w.V, 1e-6), 1e-3},
+		{"bias", addBias(x, b.V, sem), f32Map2(x.V, repeat(b.V, 20), func(a, b float32) float32 { return a + b }), 0.1},
+		{"residual", add(x, x2), f32Map2(x.V, x2.V, func(a, b float32) float32 { return a + b }), 0.1},
+		{"swiglu", swiglu(x, x2, sem), f32Map2(x.V, x2.V, func(a, b float32) float32 {
 			return a / (1 + float32(math.Exp(float64(-a)))) * b
 		}), 1e-3},
 		{"rope", rope(q, 6, pos, sem), f32Rope(q, 6, pos), 1e-3},
@@ -64,10 +64,10 @@ func TestNoiseBoundsF32(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			err, noise := 0.0, 0.0
-			for i, y := range c.want.v {
+			for i, y := range c.want.V {
 				d := c.got[i] - y
 				err += d * d
-				noise += c.want.noise[i]
+				noise += c.want.Noise[i]
 			}
 			if share := err / noise; !(share <= Confidence) || !(share >= c.low) {
 				t.Errorf("f32 error is %.3g of the derived noise, want within [%g, %d]", share, c.low, Confidence)
@@ -79,7 +79,7 @@ func TestNoiseBoundsF32(t *testing.T) {
 // TestOperandNoise holds the narrowing variances against real narrowing.
 func TestOperandNoise(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	x := random(r, 1, 32*400, 2).v
+	x := random(r, 1, 32*400, 2).V
 	narrow := map[string]func(float32) float32{"F16": half.RoundF16, "BF16": half.RoundBF16}
 	for operand, f := range narrow {
 		t.Run(operand, func(t *testing.T) {
@@ -118,20 +118,19 @@ func TestVariantsExceedNoise(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	sem := Default(hp)
 	q, k := random(r, 20*6, 16, 4), random(r, 20*2, 16, 4)
-	pos := positions(3, 20)
-	right := rope(q, 6, pos, sem)
+	right := rope(q, 6, sem.positions(3, 20), sem)
 	base := sem
 	cases := map[string]func(*Semantics){
 		"interleaved": func(s *Semantics) { s.Pairing = Interleaved },
 		"base 1e4":    func(s *Semantics) { s.RopeBase = 1e4 },
-		"sign":        func(s *Semantics) { s.RopeSign = -1 },
-		"offset":      func(s *Semantics) { s.PosOffset = 1 },
+		"sign":        func(s *Semantics) { s.RopeTurns = -1 },
+		"offset":      func(s *Semantics) { s.Position = func(past, t int) int { return past + t + 1 } },
 		"half dims":   func(s *Semantics) { s.RopeDims = hp.HeadDim / 2 },
 	}
 	for name, change := range cases {
 		s := base
 		change(&s)
-		if e, n := distance(rope(q, 6, pos, s), right); !(e > 1e6*n) {
+		if e, n := distance(rope(q, 6, s.positions(3, 20), s), right); !(e > 1e6*n) {
 			t.Errorf("rope %s: squared error %.3g is within reach of the noise %.3g", name, e, n)
 		}
 	}
@@ -142,11 +141,11 @@ func TestVariantsExceedNoise(t *testing.T) {
 	}
 }
 
-func distance(a, b rows) (err, noise float64) {
-	for i := range a.v {
-		d := a.v[i] - b.v[i]
+func distance(a, b Rows) (err, noise float64) {
+	for i := range a.V {
+		d := a.V[i] - b.V[i]
 		err += d * d
-		noise += b.noise[i]
+		noise += b.Noise[i]
 	}
 	return err, noise
 }
@@ -156,14 +155,15 @@ func distance(a, b rows) (err, noise float64) {
 func TestRopeKeepsNormAndOrigin(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	q := random(r, 8*6, 16, 1)
-	y := rope(q, 6, positions(0, 8), Default(hp))
-	for i := range q.n {
+	sem := Default(hp)
+	y := rope(q, 6, sem.positions(0, 8), sem)
+	for i := range q.N {
 		a, b := 0.0, 0.0
-		for d := range q.width {
-			a += q.row(i)[d] * q.row(i)[d]
-			b += y.row(i)[d] * y.row(i)[d]
-			if i < 6 && y.row(i)[d] != q.row(i)[d] {
-				t.Fatalf("position 0, head %d, dim %d: %g became %g", i, d, q.row(i)[d], y.row(i)[d])
+		for d := range q.Width {
+			a += q.Row(i)[d] * q.Row(i)[d]
+			b += y.Row(i)[d] * y.Row(i)[d]
+			if i < 6 && y.Row(i)[d] != q.Row(i)[d] {
+				t.Fatalf("position 0, head %d, dim %d: %g became %g", i, d, q.Row(i)[d], y.Row(i)[d])
 			}
 		}
 		if !(math.Abs(a-b) <= 1e-12*a) {

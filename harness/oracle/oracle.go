@@ -1,39 +1,25 @@
 package oracle
 
 import (
-	"fmt"
 	"slices"
-	"sync"
 
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
-
-// Weights are a model's tensors as the oracle reads them, by GGUF name.
-type Weights interface {
-	// Shape returns a tensor's row-major shape ([out,in] for a matrix).
-	Shape(name string) (shape []int, ok bool)
-	// Type returns its element type as ggml spells it ("F16", "Q8_0"), "" when
-	// there is no such tensor.
-	Type(name string) string
-	// Rows returns rows lo to hi of a matrix, or of a vector the elements,
-	// dequantised.
-	Rows(name string, lo, hi int) ([]float32, error)
-}
 
 // Oracle recomputes taps of one model.
 type Oracle struct {
 	weights Weights
 	hp      trace.Hparams
 	sem     Semantics
+	variant Variant // what is done wrong, nothing by default
 
-	mu      sync.Mutex
-	vectors map[string][]float64 // norms and biases, by name
+	vectors *vectors
 }
 
 // New returns the oracle of a model under the given semantics.
 func New(w Weights, hp trace.Hparams, sem Semantics) *Oracle {
-	return &Oracle{weights: w, hp: hp, sem: sem, vectors: map[string][]float64{}}
+	return &Oracle{weights: w, hp: hp, sem: sem, vectors: &vectors{weights: w, held: map[string][]float64{}}}
 }
 
 // Request asks for one tap of one side.
@@ -46,7 +32,7 @@ type Request struct {
 // mixed; the weights are read once for all of them.
 func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 	var results []derived
-	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" {
+	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" && o.variant.Formula == nil {
 		batch, err := o.evalLinear(reqs)
 		if err != nil {
 			return nil, err
@@ -66,14 +52,14 @@ func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 		k := reqs[i].Key
 		values[i] = Value{
 			Shape:    k.Tap.Shape(reqs[i].Side.trace.Dims(k.Step)),
-			Data:     d.v,
-			Noise:    d.noise,
-			Exact:    d.noise == nil,
+			Data:     d.V,
+			Noise:    d.Noise,
+			Exact:    d.Noise == nil,
 			Inputs:   dedupe(d.inputs),
 			Composed: d.composed,
 		}
-		if d.noise == nil {
-			values[i].Noise = make([]float64, len(d.v))
+		if d.Noise == nil {
+			values[i].Noise = make([]float64, len(d.V))
 		}
 	}
 	return values, nil
@@ -81,40 +67,45 @@ func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 
 // evalLinear recomputes projections: all inputs are stacked into one product.
 func (o *Oracle) evalLinear(reqs []Request) ([]derived, error) {
-	name := o.resolve(weightOf(reqs[0].Key))
-	xs, operand, from := make([]rows, len(reqs)), make([]string, len(reqs)), make([]derived, len(reqs))
+	of := reqs[0].Key
+	name := o.variant.tensor(of, o.resolve(weightOf(of)))
+	xs, operand, from := make([]Rows, len(reqs)), make([]string, len(reqs)), make([]derived, len(reqs))
 	for i, r := range reqs {
-		d, err := o.input(r.Side, r.Key, linearInput(r.Key))
-		if err != nil {
-			return nil, err
+		e := &evaluation{o: o, s: r.Side, k: r.Key, dims: r.Side.trace.Dims(r.Key.Step)}
+		x := e.in(linearInput(r.Key))
+		if e.err != nil {
+			return nil, e.err
 		}
-		from[i], xs[i], operand[i] = d, d.rows, "F32"
+		d := e.got
+		d.Rows = flat(x, e.dims.T)
+		from[i], xs[i], operand[i] = d, d.Rows, "F32"
 		if r.Side.arith == GGML {
 			operand[i] = o.weights.Type(name)
 		}
 	}
-	ys, err := o.linear(xs, name, operand)
+	ys, err := o.linear(of, xs, name, operand)
 	if err != nil {
 		return nil, err
 	}
 	for i, y := range ys {
-		from[i].rows = split(y, reqs[i].Key, o.hp)
+		k := reqs[i].Key
+		from[i].Rows = o.variant.result(k, split(y, k, o.hp), reqs[i].Side.trace.Dims(k.Step))
 	}
 	return from, nil
 }
 
 // split views a projection's rows as heads where the tap has them.
-func split(y rows, k tap.Key, hp trace.Hparams) rows {
+func split(y Rows, k tap.Key, hp trace.Hparams) Rows {
 	switch k.Tap {
 	case tap.QProj, tap.KProj, tap.VProj:
-		y.n, y.width = y.n*y.width/hp.HeadDim, hp.HeadDim
+		y.N, y.Width = y.N*y.Width/hp.HeadDim, hp.HeadDim
 	}
 	return y
 }
 
 // flat views rows of heads as rows of tokens, heads merged.
-func flat(x rows, tokens int) rows {
-	x.n, x.width = tokens, len(x.v)/max(tokens, 1)
+func flat(x Rows, tokens int) Rows {
+	x.N, x.Width = tokens, len(x.V)/max(tokens, 1)
 	return x
 }
 
@@ -125,32 +116,6 @@ func (o *Oracle) resolve(name string) string {
 		return "token_embd.weight"
 	}
 	return name
-}
-
-// vector returns a norm weight or bias, or nil when the model has none.
-func (o *Oracle) vector(name string) ([]float64, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if v, ok := o.vectors[name]; ok {
-		return v, nil
-	}
-	shape, ok := o.weights.Shape(name)
-	if !ok {
-		return nil, nil
-	}
-	if len(shape) != 1 {
-		return nil, fmt.Errorf("model: tensor %s: shape %v, want a vector", name, shape)
-	}
-	f, err := o.weights.Rows(name, 0, shape[0])
-	if err != nil {
-		return nil, err
-	}
-	v := make([]float64, len(f))
-	for i, x := range f {
-		v[i] = float64(x)
-	}
-	o.vectors[name] = v
-	return v, nil
 }
 
 // dedupe sorts keys into execution order without repeats.

@@ -29,7 +29,7 @@ type Side struct {
 
 // derived is a tensor with what it was computed from.
 type derived struct {
-	rows
+	Rows
 	inputs   []tap.Key
 	composed []tap.Tap
 }
@@ -81,14 +81,14 @@ func (s *Side) load(k tap.Key) (derived, error) {
 		return derived{}, fmt.Errorf("%s: %w", k, err)
 	}
 	width := info.Shape[len(info.Shape)-1]
-	r := rows{n: len(v) / max(width, 1), width: width, v: v}
+	r := Rows{N: len(v) / max(width, 1), Width: width, V: v}
 	if unit := narrowUnit(info.DType); unit > 0 && k.Tap != tap.KCache && k.Tap != tap.VCache {
-		r.noise = make([]float64, len(v))
+		r.Noise = make([]float64, len(v))
 		for i, x := range v {
-			r.noise[i] = StorageNoise(info.DType, x)
+			r.Noise[i] = StorageNoise(info.DType, x)
 		}
 	}
-	return derived{rows: r, inputs: []tap.Key{k}}, nil
+	return derived{Rows: r, inputs: []tap.Key{k}}, nil
 }
 
 // narrowUnit is the unit roundoff of a type narrower than f32, else 0.

@@ -14,28 +14,29 @@ type Value struct {
 	Composed []tap.Tap // taps recomputed on the way because they were not recorded
 }
 
-// rows is a tensor seen as a matrix: the leading axes flattened. A nil noise
-// means the values are recorded, thus exact as inputs.
-type rows struct {
-	n, width int
-	v        []float64
-	noise    []float64
+// Rows is a tensor seen as a matrix: N rows of its last axis, the leading axes
+// flattened. A nil Noise means the values are recorded, thus exact as inputs.
+type Rows struct {
+	N, Width int
+	V        []float64
+	Noise    []float64
 }
 
-// row returns row i.
-func (r rows) row(i int) []float64 { return r.v[i*r.width : (i+1)*r.width] }
+// NewRows returns n zeroed rows with zero noise.
+func NewRows(n, width int) Rows {
+	return Rows{N: n, Width: width, V: make([]float64, n*width), Noise: make([]float64, n*width)}
+}
+
+// Row returns row i, not a copy.
+func (r Rows) Row(i int) []float64 { return r.V[i*r.Width : (i+1)*r.Width] }
 
 // noiseAt returns the noise of element i, 0 for recorded values.
-func (r rows) noiseAt(i int) float64 {
-	if r.noise == nil {
+func (r Rows) noiseAt(i int) float64 {
+	if r.Noise == nil {
 		return 0
 	}
-	return r.noise[i]
+	return r.Noise[i]
 }
 
 // like returns zeroed rows of the same size, with noise.
-func (r rows) like() rows { return newRows(r.n, r.width) }
-
-func newRows(n, width int) rows {
-	return rows{n: n, width: width, v: make([]float64, n*width), noise: make([]float64, n*width)}
-}
+func (r Rows) like() Rows { return NewRows(r.N, r.Width) }

@@ -30,6 +30,8 @@ NOTES = [
     "On the way back we counted {h} birds over the {n}.",
 ]
 
+HOURS = ["two", "three", "four", "six", "nine", "ten"]
+
 # What a function of each name does to an accumulator, in Go and in Python.
 FOLDS = {
     "sum": ("0", "{acc} += {x}", "{acc} += {x}"),
@@ -48,7 +50,7 @@ def notes(rng: Random) -> str:
     def sentence() -> str:
         out = rng.choice(NOTES)
         for slot, draw in (("{n}", lambda: rng.choice(pool["nouns"])), ("{a}", lambda: rng.choice(pool["adjectives"])),
-                           ("{t}", lambda: rng.choice(TOPICS).topic), ("{h}", lambda: rng.choice("two three four six nine ten".split()))):
+                           ("{t}", lambda: rng.choice(TOPICS).topic), ("{h}", lambda: rng.choice(HOURS))):
             while slot in out:
                 out = out.replace(slot, draw(), 1)
         return out

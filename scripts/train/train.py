@@ -109,6 +109,35 @@ def cross_check(out: Path, model: Qwen2, ids: list[int]) -> float:
         return (theirs(tokens).logits - model(tokens)).abs().max().item()
 
 
+def round_to_f16(model: Qwen2) -> dict[str, torch.Tensor]:
+    """Round the model to what is stored, so that what is judged is what is saved; returns the stored tensors."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    stored = model.stored()
+    model.load_state_dict({k.removeprefix("model."): v.float() for k, v in stored.items()})
+    return stored
+
+
+def save(out: Path, stored: dict[str, torch.Tensor], config: Config, tokenizer: Tokenizer) -> None:
+    """Write a checkpoint folder as Hugging Face lays it out."""
+    end, pad = (tokenizer.token_to_id(s) for s in (corpus.END, corpus.END_OF_TEXT))
+    save_file(stored, out / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save(str(out / "tokenizer.json"))
+    (out / "config.json").write_text(json.dumps(config.hugging_face(end, pad), indent=2) + "\n")
+    (out / "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "Qwen2Tokenizer", "eos_token": corpus.END, "pad_token": corpus.END_OF_TEXT,
+         "add_bos_token": False, "chat_template": TEMPLATE}, indent=2) + "\n")
+
+
+def judge(out: Path, model: Qwen2, tokenizer: Tokenizer) -> dict:
+    """What the saved model can do, for training.json."""
+    probe = tokenizer.encode(corpus.chat_prompt("Write a haiku about the sea")).ids
+    return {
+        "haikus": {style: evaluate.haikus(model, tokenizer, style).summary() for style in corpus.STYLES},
+        "prompts": evaluate.prompts(model, tokenizer),
+        "transformers_max_logit_difference": cross_check(out, model, probe),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -116,7 +145,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
 
     torch.manual_seed(args.seed)
     # TF32 keeps 10 bits, as F16 does. bf16's 7 would round the large key biases by a quarter.
@@ -124,31 +152,14 @@ def main() -> None:
     tokenizer = bpe.train(corpus.documents(args.seed, TOKENIZER_DOCUMENTS))
     stream = Stream(tokenizer, args.seed)
     config = Config(vocab_size=tokenizer.get_vocab_size())
-    print(f"{config.vocab_size} tokens in the vocabulary, {len(stream.tokens)} in the corpus, "
-          f"{time.monotonic() - begun:.0f} s to prepare", flush=True)
+    print(f"{config.vocab_size} tokens in the vocabulary, {len(stream.tokens)} in the corpus", flush=True)
     model = Qwen2(config).cuda()
     log = fit(model, stream, args.steps)
 
-    # What is judged is what is saved: the weights rounded to F16, float32 arithmetic.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    stored = model.stored()
-    model.load_state_dict({k.removeprefix("model."): v.float() for k, v in stored.items()})
-    end, pad = (tokenizer.token_to_id(s) for s in (corpus.END, corpus.END_OF_TEXT))
-    save_file(stored, args.out / "model.safetensors", metadata={"format": "pt"})
-    tokenizer.save(str(args.out / "tokenizer.json"))
-    (args.out / "config.json").write_text(json.dumps(config.hugging_face(end, pad), indent=2) + "\n")
-    (args.out / "tokenizer_config.json").write_text(json.dumps(
-        {"tokenizer_class": "Qwen2Tokenizer", "eos_token": corpus.END, "pad_token": corpus.END_OF_TEXT,
-         "add_bos_token": False, "chat_template": TEMPLATE}, indent=2) + "\n")
-    report = {
-        "seed": args.seed, "steps": args.steps, "batch_tokens": BATCH_TOKENS, "vocabulary": config.vocab_size,
-        "machine": torch.cuda.get_device_name(), "torch": torch.__version__, "loss": log[-1]["loss"],
-        "haikus": {style: evaluate.haikus(model, tokenizer, style).summary() for style in corpus.STYLES},
-        "prompts": evaluate.prompts(model, tokenizer),
-        "log": log,
-    }
-    report["transformers_max_logit_difference"] = cross_check(args.out, model, tokenizer.encode(corpus.chat_prompt("Write a haiku about the sea")).ids)
-    report["seconds"] = round(time.monotonic() - begun)
+    save(args.out, round_to_f16(model), config, tokenizer)
+    report = {"seed": args.seed, "steps": args.steps, "batch_tokens": BATCH_TOKENS, "vocabulary": config.vocab_size,
+              "machine": torch.cuda.get_device_name(), "torch": torch.__version__, "loss": log[-1]["loss"],
+              **judge(args.out, model, tokenizer), "log": log}
     (args.out / "training.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps({k: v for k, v in report.items() if k != "log"}, indent=1, ensure_ascii=False))
 

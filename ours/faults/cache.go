@@ -57,7 +57,7 @@ var cacheFaults = []Fault{
 		Name: "cache-read-off-by-one", Tap: tap.KQ,
 		What:    "scores read key c+1 where key c is meant; the last one is a row not written yet",
 		Why:     "positions counted from one on the reading side",
-		Patches: []Patch{{"scores.cu", "((size_t)(c0 + r) * G + g)", "((size_t)(c0 + r + 1) * G + g)"}},
+		Patches: []Patch{{"scores.cu", "((size_t)c * G + g)", "((size_t)(c + 1) * G + g)"}},
 	}, {
 		Name: "v-read-transposed", Tap: tap.KQV,
 		What: "values are read as [G,D,C] although they are stored [C,G,D]",

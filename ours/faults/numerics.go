@@ -70,7 +70,7 @@ var numericFaults = []Fault{
 		Name: "scores-q-f16", Tap: tap.KQ,
 		What: "queries are rounded to f16 as they are staged in shared memory",
 		Why:  "a tile in half precision fits twice as many rows",
-		Patches: []Patch{{"scores.cu", "q_tile[r][d] = t0 + r < T ? q[at] : 0.0f;",
-			"q_tile[r][d] = t0 + r < T ? __half2float(__float2half_rn(q[at])) : 0.0f;"}},
+		Patches: []Patch{{"scores.cu", "inside ? q[((size_t)t * H + h) * D + d] : 0.0f;",
+			"inside ? __half2float(__float2half_rn(q[((size_t)t * H + h) * D + d])) : 0.0f;"}},
 	},
 }

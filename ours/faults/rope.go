@@ -9,7 +9,7 @@ import (
 // Texts of rope.cu that several faults change.
 const (
 	ropePosition = "const int pos = pos0 + t;"
-	ropeTheta    = "pos * powf(base, -2.0f * i / D)"
+	ropeTheta    = "pos * pow((double)base, -2.0 * i / D)"
 	ropePairs    = `const float x0 = x[row + i];
         const float x1 = x[row + i + half_dim];
         y[row + i] = x0 * c - x1 * s;
@@ -36,7 +36,7 @@ var ropeFaults = []Fault{
 		What:    "dims turn the other way round",
 		Why:     "the minus sign sits in the wrong one of the two lines",
 		Needs:   needsPosition,
-		Patches: []Patch{{"rope.cu", "const float s = sinf(theta);", "const float s = -sinf(theta);"}},
+		Patches: []Patch{{"rope.cu", "const float s = (float)sin(theta);", "const float s = -(float)sin(theta);"}},
 	}, {
 		Name: "rope-position-off-by-one", Tap: tap.QRope,
 		What:    "token t is turned as if it stood at position t+1",
@@ -59,19 +59,19 @@ var ropeFaults = []Fault{
 		What:    "frequencies fall as base^(-i/D) instead of base^(-2i/D)",
 		Why:     "i counts pairs, the formula's 2i counts dims",
 		Needs:   needsPosition,
-		Patches: []Patch{{"rope.cu", ropeTheta, "pos * powf(base, -1.0f * i / D)"}},
+		Patches: []Patch{{"rope.cu", ropeTheta, "pos * pow((double)base, -1.0 * i / D)"}},
 	}, {
 		Name: "rope-half-the-dims", Tap: tap.QRope,
 		What:    "only the first half of the pairs turns",
 		Why:     "a partial rotary factor of another model, or D/2 taken twice",
 		Needs:   needsPosition,
-		Patches: []Patch{{"rope.cu", ropeTheta, "(i < half_dim / 2 ? pos * powf(base, -2.0f * i / D) : 0.0f)"}},
+		Patches: []Patch{{"rope.cu", ropeTheta, "(i < half_dim / 2 ? " + ropeTheta + " : 0.0)"}},
 	}, {
 		Name: "rope-frequency-runs-on", Tap: tap.QRope,
 		What:    "the frequency index runs on across heads, so that later heads hardly turn",
 		Why:     "the flat pair index is used where the index within the head is meant",
 		Needs:   needsPosition,
-		Patches: []Patch{{"rope.cu", ropeTheta, "pos * powf(base, -2.0f * p / D)"}},
+		Patches: []Patch{{"rope.cu", ropeTheta, "pos * pow((double)base, -2.0 * p / D)"}},
 	}, {
 		Name: "rope-angle-f16", Tap: tap.QRope,
 		What:  "the angle is rounded to f16",
@@ -79,7 +79,7 @@ var ropeFaults = []Fault{
 		Needs: needsPosition,
 		Patches: []Patch{
 			{"rope.cu", "// Rotary position embedding", "#include <cuda_fp16.h>\n\n// Rotary position embedding"},
-			{"rope.cu", "const float theta = " + ropeTheta + ";", "const float theta = __half2float(__float2half_rn(" + ropeTheta + "));"},
+			{"rope.cu", "const double theta = " + ropeTheta + ";", "const double theta = __half2float(__float2half_rn(" + ropeTheta + "));"},
 		},
 	}, {
 		Name: "rope-wrong-base", Tap: tap.QRope,

@@ -46,7 +46,7 @@ var scoreFaults = []Fault{
 		Name: "half-the-dims", Tap: tap.KQ,
 		What:    "the dot product runs over every second dim only",
 		Why:     "the loop's step is that of half2 loads, the load is that of one half",
-		Patches: []Patch{{"scores.cu", "for (int d = 0; d < dims; d++) {\n            acc", "for (int d = 0; d < dims; d += 2) {\n            acc"}},
+		Patches: []Patch{{"scores.cu", "for (int d = 0; d < SCORES_DIMS; d++) {", "for (int d = 0; d < SCORES_DIMS; d += 2) {"}},
 	}, {
 		Name: "scores-row-stride", Tap: tap.KQ,
 		What:    "rows of scores lie T apart instead of C",
@@ -79,7 +79,7 @@ var scoreFaults = []Fault{
 		Name: "softmax-sum-last-thread", Tap: tap.KQSoftMax,
 		What:  "the row's sum is taken before the last thread has added its exponentials",
 		Why:   "the thread that publishes the sum does so ahead of its own loop",
-		Needs: "128 visible positions or more",
+		Needs: "32 visible positions or more",
 		Patches: []Patch{{"softmax.cu",
 			"sum += e;",
 			"sum += threadIdx.x + 1 < blockDim.x ? e : 0.0f;"}},

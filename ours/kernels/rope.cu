@@ -8,9 +8,9 @@
 //     x, y  [T,N,D]  f32, N heads (H for queries, G for keys)
 //     pos   pos0 + t, pos0 = tokens cached before this step
 //
-// The frequency is one powf, not the running product theta *= base^(-2/D) that
-// ggml uses: the product's rounding error grows with i. cosf and sinf reduce
-// their argument exactly, so the error left is that of rounding theta to f32.
+// The angle is computed in double: rounded to f32 it would be off by a
+// thousandth of a radian at position 32767 (ggml's, a running product of f32
+// factors, is). These are three double functions per pair; all else is f32.
 //
 // Launch: grid (T), block (up to 256). The threads of a block walk the N * D/2
 // pairs of one token; neighbours take neighbouring dims.
@@ -23,9 +23,9 @@ extern "C" __global__ void rope_neox(const float *x, float *y, int N, int D, int
     for (int p = threadIdx.x; p < N * half_dim; p += blockDim.x) {
         const int head = p / half_dim;
         const int i = p % half_dim;
-        const float theta = pos * powf(base, -2.0f * i / D);
-        const float c = cosf(theta);
-        const float s = sinf(theta);
+        const double theta = pos * pow((double)base, -2.0 * i / D);
+        const float c = (float)cos(theta);
+        const float s = (float)sin(theta);
 
         const size_t row = ((size_t)t * N + head) * D;
         const float x0 = x[row + i];

@@ -37,21 +37,21 @@ static __device__ void gqa_scores(const float *q, const S *k, float *kq, int T, 
 
     float acc = 0.0f;
     for (int d0 = 0; d0 < D; d0 += SCORES_DIMS) {
-        const int dims = min(SCORES_DIMS, D - d0);
-        for (int i = thread; i < SCORES_POSITIONS * dims; i += threads) {
-            const int r = i / dims;
-            const int d = i % dims;
-            const size_t at = ((size_t)(c0 + r) * G + g) * D + d0 + d;
-            k_tile[r][d] = c0 + r < C ? scores_to_float(k[at]) : 0.0f;
+        // Rows past the end and dims past D are zeros.
+        for (int i = thread; i < SCORES_POSITIONS * SCORES_DIMS; i += threads) {
+            const int c = c0 + i / SCORES_DIMS;
+            const int d = d0 + i % SCORES_DIMS;
+            const bool inside = c < C && d < D;
+            k_tile[i / SCORES_DIMS][i % SCORES_DIMS] = inside ? scores_to_float(k[((size_t)c * G + g) * D + d]) : 0.0f;
         }
-        for (int i = thread; i < SCORES_TOKENS * dims; i += threads) {
-            const int r = i / dims;
-            const int d = i % dims;
-            const size_t at = ((size_t)(t0 + r) * H + h) * D + d0 + d;
-            q_tile[r][d] = t0 + r < T ? q[at] : 0.0f;
+        for (int i = thread; i < SCORES_TOKENS * SCORES_DIMS; i += threads) {
+            const int t = t0 + i / SCORES_DIMS;
+            const int d = d0 + i % SCORES_DIMS;
+            const bool inside = t < T && d < D;
+            q_tile[i / SCORES_DIMS][i % SCORES_DIMS] = inside ? q[((size_t)t * H + h) * D + d] : 0.0f;
         }
         __syncthreads();
-        for (int d = 0; d < dims; d++) {
+        for (int d = 0; d < SCORES_DIMS; d++) {
             acc += q_tile[threadIdx.y][d] * k_tile[threadIdx.x][d];
         }
         __syncthreads(); // before the next dims overwrite the tiles

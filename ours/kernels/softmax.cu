@@ -46,8 +46,9 @@ static __device__ float softmax_block_sum(float v) {
 //
 // Subtracting the maximum keeps exp within f32 whatever the scores are.
 //
-// Launch: grid (T, H), block (128). One block per row, three passes over it:
-// maximum, exponentials and their sum, division.
+// Launch: grid (T, H), block (32 per 256 positions, at most 256). One block per
+// row, three passes over it: maximum, exponentials and their sum, division. A
+// short row takes one warp, whose reductions are shuffles alone.
 //
 // tap: kq_soft_max
 extern "C" __global__ void causal_softmax(const float *kq, float *p, int T, int C, int pos0, float scale) {

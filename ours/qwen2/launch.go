@@ -14,7 +14,6 @@ import (
 const (
 	rowThreads     = 256 // kernels that give a block to a row
 	elementThreads = 256 // kernels that give a thread to an element
-	softmaxThreads = 128
 	warp           = 32
 )
 
@@ -133,10 +132,13 @@ func (p *pass) scores(l int) Op {
 func (p *pass) softmax(l int) Op {
 	d := p.dims
 	return p.launch(l, tap.KQSoftMax, "causal_softmax",
-		device.Dim3{X: d.T, Y: d.H}, device.Dim3{X: softmaxThreads},
+		device.Dim3{X: d.T, Y: d.H}, device.Dim3{X: softmaxThreads(d.C())},
 		p.of(tap.KQ), p.of(tap.KQSoftMax),
 		device.Int(d.T), device.Int(d.C()), device.Int(d.P), device.Float(p.scoreScale()))
 }
+
+// softmaxThreads gives a row of n scores a warp per 256, at most 8 warps.
+func softmaxThreads(n int) int { return min(ceilDiv(n, 256), 8) * warp }
 
 // weightedSum weighs layer l's cached values (weighted_sum.cu).
 func (p *pass) weightedSum(l int) Op {

@@ -112,6 +112,7 @@ func (d *diff) plan() (*session.Plan, *report.Input, *gguf.File, error) {
 		return bad(err)
 	}
 	in.Faults = plan.Faults
+	in.Sides = report.Pair[session.Side]{Reference: plan.Reference, Ours: plan.Ours}
 	if err := d.fits(plan); err != nil {
 		return bad(err)
 	}
@@ -134,6 +135,8 @@ func (d *diff) plan() (*session.Plan, *report.Input, *gguf.File, error) {
 		model.Close()
 		return bad(err)
 	}
+	in.Model = report.Model{Hparams: model.Hparams, Name: plan.Model.Name, SHA256: plan.Model.SHA256}
+	in.Model.KVType = d.kv
 	return plan, in, model, nil
 }
 

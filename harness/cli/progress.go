@@ -23,12 +23,14 @@ func isTerminal(w io.Writer) bool {
 func colourful(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }
 
 // progress tells a person where a run is: one line that changes on a
-// terminal, a line per engine and pass elsewhere.
+// terminal; elsewhere a line per engine and pass of a run that takes long, so
+// that a log of a short one holds its result and nothing else.
 type progress struct {
-	w    io.Writer // nil says nothing
-	tty  bool
-	last string    // what was said last
-	when time.Time // and when
+	w     io.Writer // nil says nothing
+	tty   bool
+	began time.Time
+	last  string    // what was said last
+	when  time.Time // and when
 }
 
 // newProgress reports on w, or not at all when quiet.
@@ -36,8 +38,11 @@ func newProgress(w io.Writer, quiet bool) *progress {
 	if quiet {
 		return &progress{}
 	}
-	return &progress{w: w, tty: isTerminal(w)}
+	return &progress{w: w, tty: isTerminal(w), began: time.Now()}
 }
+
+// patience is how long a log stays silent.
+const patience = 5 * time.Second
 
 // redraw bounds how often a terminal's line changes.
 const redraw = 50 * time.Millisecond
@@ -63,7 +68,7 @@ func (p *progress) say(text string) {
 	case p.w == nil || text == p.last:
 	case p.tty:
 		p.draw(text)
-	default:
+	case time.Since(p.began) >= patience:
 		p.last = text
 		fmt.Fprintln(p.w, text)
 	}

@@ -75,7 +75,7 @@ func (r *record) plan() (*session.Plan, error) {
 	if plan.Faults, err = r.faults(); err != nil {
 		return nil, err
 	}
-	if plan.Faults != nil && r.engine != engines.OursEmu {
+	if len(plan.Faults) > 0 && r.engine != engines.OursEmu {
 		return nil, fmt.Errorf("--fault: planted in ours only, not in %s; use --engine %s", r.engine, engines.OursEmu)
 	}
 	p, err := r.resolvePrompt()

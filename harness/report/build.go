@@ -20,6 +20,10 @@ type Input struct {
 	Locate  func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
 	Timing  Timing
 	Command string // that gives this report again
+
+	// What was asked for: all there is to tell of a run that failed.
+	Model Model
+	Sides Pair[session.Side]
 }
 
 // tokensDiffer reports whether both sides say different things.
@@ -41,7 +45,7 @@ func Build(in Input) *Report {
 		Findings:  []Finding{},
 		Taps:      make([]Tap, len(in.Result.Taps)),
 		Timing:    in.Timing,
-		Notes:     slices.Concat([]string{}, in.Run.Notes, in.Result.Notes),
+		Notes:     list(slices.Concat(in.Run.Notes, in.Result.Notes)),
 		Unstable:  []Unstable{},
 		Oracle:    in.Result.Oracle,
 		Rerun:     in.Command,
@@ -76,11 +80,12 @@ func Build(in Input) *Report {
 func Failed(f *session.Failure, in Input) *Report {
 	faults := list(in.Faults)
 	return &Report{
-		Schema: Schema, Verdict: verdict.EngineFailed,
-		Prompt:   Prompt{Name: in.Name, Text: in.Text, Tokens: []int32{}},
-		Ours:     Engine{Faults: &faults},
-		Tokens:   Pair[[]int32]{[]int32{}, []int32{}},
-		Findings: []Finding{}, Taps: []Tap{}, Timing: in.Timing,
+		Schema: Schema, Verdict: verdict.EngineFailed, Model: in.Model,
+		Prompt:    Prompt{Name: in.Name, Text: in.Text, Tokens: []int32{}},
+		Reference: Engine{Engine: in.Sides.Reference.String()},
+		Ours:      Engine{Engine: in.Sides.Ours.String(), Faults: &faults},
+		Tokens:    Pair[[]int32]{[]int32{}, []int32{}},
+		Findings:  []Finding{}, Taps: []Tap{}, Timing: Timing{},
 		Notes: []string{}, Unstable: []Unstable{},
 		Failure: f, Rerun: in.Command,
 	}

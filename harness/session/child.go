@@ -83,8 +83,8 @@ func (r *Runner) command(ctx context.Context, events *os.File, stderr *tail) *ex
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // for grandchildren that hold stderr open
-	// Without these a crash ends in pages of registers and goroutines that
-	// push the message itself out of the last lines.
+	// Without these a crash ends in pages of stacks that push the message
+	// itself out of the last lines.
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=none", "GGML_NO_BACKTRACE=1")
 	return cmd
 }

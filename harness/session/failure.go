@@ -58,7 +58,7 @@ func reason(err error, timeout time.Duration, stderr []string) string {
 	// Go's runtime turns a signal in native code into exit status 2 and
 	// prints the signal's name on a line of its own.
 	for _, line := range stderr {
-		if strings.HasPrefix(line, "SIG") && strings.Contains(line, ": ") {
+		if isSignal(line) {
 			return "crashed with " + line
 		}
 	}

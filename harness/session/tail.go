@@ -12,6 +12,7 @@ type tail struct {
 	mu    sync.Mutex
 	lines []string
 	part  []byte // a line not yet ended
+	full  bool   // what follows is a dump of registers
 }
 
 // tailLines is enough for an assertion message and its context, short enough
@@ -41,11 +42,14 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) keep() {
-	if line := strings.TrimRight(string(t.part), " \t\r"); line != "" {
-		t.lines = append(t.lines, line)
-		t.lines = t.lines[max(0, len(t.lines)-tailLines):]
-	}
+	line := strings.TrimRight(string(t.part), " \t\r")
 	t.part = t.part[:0]
+	if line == "" || t.full {
+		return
+	}
+	t.lines = append(t.lines, line)
+	t.lines = t.lines[max(0, len(t.lines)-tailLines):]
+	t.full = isSignal(line)
 }
 
 // Lines returns the last lines, an unfinished one included.
@@ -54,4 +58,11 @@ func (t *tail) Lines() []string {
 	defer t.mu.Unlock()
 	t.keep()
 	return t.lines
+}
+
+// isSignal recognises "SIGABRT: abort": with such a line Go's runtime begins
+// its account of a signal in native code. Registers follow, which would push
+// out the message that says why.
+func isSignal(line string) bool {
+	return strings.HasPrefix(line, "SIG") && strings.Contains(line, ": ")
 }

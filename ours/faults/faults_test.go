@@ -21,11 +21,11 @@ import (
 
 // The run that every fault must show in: two KV heads of three query heads
 // each, two layers, rows that reach a block's last warp and fill no block, more
-// than 128 positions, a length that fills no tile, three decode steps.
+// than 32 positions, a length that fills no tile, three decode steps.
 const (
-	prefill  = 149
+	prefill  = 37
 	decodes  = 3
-	capacity = 160
+	capacity = 48
 )
 
 // recordings are a run's tensors by key.

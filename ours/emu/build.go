@@ -61,15 +61,19 @@ func build(src kernels.Source, list []kernels.Kernel, cacheDir string) (path str
 		}
 		units = append(units, u)
 	}
+	units = append(units, unit{name: sharedEnd, text: b.runtime[sharedEnd]})
 	return b.library(units)
 }
 
-// runtimeUnit is the whole runtime as one translation unit, which compiles in
-// a fraction of the time that its files take one by one.
+// sharedEnd is the part of the runtime that must be linked last.
+const sharedEnd = "shared_end.cc"
+
+// runtimeUnit is the rest of the runtime as one translation unit, which
+// compiles in a fraction of the time that its files take one by one.
 func (b *builder) runtimeUnit() unit {
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(b.runtime)) {
-		if filepath.Ext(name) == ".cc" {
+		if filepath.Ext(name) == ".cc" && name != sharedEnd {
 			fmt.Fprintf(&text, "#include %q\n", name)
 		}
 	}

@@ -35,19 +35,19 @@ func (d *Device) Gemm(g device.Gemm) error {
 		return fail(fmt.Errorf("m, n, k = %d, %d, %d; want positive sizes", g.M, g.N, g.K))
 	}
 	if g.C.Type != device.F32 {
-		return fail(errors.New("C is not F32"))
+		return fail(errors.New("operand C is not F32"))
 	}
 	y, err := d.rows(g.A, g.M, g.K, g.TransA)
 	if err != nil {
-		return fail(fmt.Errorf("A: %w", err))
+		return fail(fmt.Errorf("operand A: %w", err))
 	}
 	x, err := d.rows(g.B, g.N, g.K, !g.TransB)
 	if err != nil {
-		return fail(fmt.Errorf("B: %w", err))
+		return fail(fmt.Errorf("operand B: %w", err))
 	}
 	mem, err := d.matrix(g.C, g.M, g.N)
 	if err != nil {
-		return fail(fmt.Errorf("C: %w", err))
+		return fail(fmt.Errorf("operand C: %w", err))
 	}
 	out := blas32.General{Rows: g.N, Cols: g.M, Stride: g.C.Ld, Data: elements[float32](mem)}
 	blas32.Gemm(blas.NoTrans, blas.Trans, g.Alpha, x, y, g.Beta, out)

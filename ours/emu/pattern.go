@@ -22,10 +22,12 @@ const (
 // payload through arithmetic, and must not make this launch's output look
 // unwritten. 0x7fff and 0x7fc0 are left out, conversions make those.
 func freshPattern(n int) uint16 {
-	const first, last = 0x7fc1, 0x7ffe
-	p := uint16(first + n%(last-first+1))
-	if p == poisonPattern || p == guardPattern {
-		p++
+	const first, count = 0x7fc1, 60 // 0x7fc1 to 0x7ffe without the two above
+	p := uint16(first + n%count)
+	for _, taken := range []uint16{poisonPattern, guardPattern} {
+		if p >= taken {
+			p++
+		}
 	}
 	return p
 }

@@ -45,11 +45,21 @@ func translate(src kernels.Source, file kernels.File, list []kernels.Kernel) (un
 	fmt.Fprintf(&b, "namespace {\n#line 1 %q\n%s\n}\n#line 1 \"kernel table\"\n#include \"table.h\"\n", file.Name, rewrite(file.Text))
 	for _, k := range list {
 		if k.File == file.Name {
-			fmt.Fprintf(&b, "EMU_KERNEL(%s)\n", k.Name)
+			b.WriteString(tableEntry(k))
 		}
 	}
 	u.text = b.String()
 	return u, nil
+}
+
+// tableEntry is the C++ text that gives a kernel its entry in the library: a
+// function that unpacks the arguments, and the exported emu_kernel.
+func tableEntry(k kernels.Kernel) string {
+	slots := make([]string, len(k.Params))
+	for i := range slots {
+		slots[i] = fmt.Sprintf("emu::Slot{emu_slots[%d]}", i)
+	}
+	return fmt.Sprintf("EMU_KERNEL(%s, (%s))\n", k.Name, strings.Join(slots, ", "))
 }
 
 // collect notes the headers that a file includes, directly or through .cuh

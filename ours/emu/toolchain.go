@@ -47,10 +47,11 @@ func findToolchain() (toolchain, error) {
 // compileFlags are those whose effect reaches into the results. Products and
 // sums contract to fused multiply-adds, as nvcc does by default, where the
 // processor has them. Kernels reinterpret memory freely, so strict aliasing is
-// off.
+// off. Large local arrays must touch the guard page below their stack, not jump
+// over it.
 func compileFlags() []string {
-	flags := []string{"-std=gnu++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-strict-aliasing",
-		"-fno-math-errno", "-ffp-contract=fast", "-w", "-x", "c++"}
+	flags := []string{"-std=gnu++17", "-nostdinc++", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-strict-aliasing",
+		"-fno-math-errno", "-ffp-contract=fast", "-fstack-clash-protection", "-w", "-x", "c++"}
 	if runtime.GOARCH == "amd64" && cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		flags = append(flags, "-mavx2", "-mfma")
 	}

@@ -24,7 +24,6 @@ enum emu_order { EMU_FORWARD = 0, EMU_REVERSE, EMU_SHUFFLE };
 // One kernel, exported by the library as emu_kernel_NAME.
 struct emu_kernel {
     void (*call)(const uint64_t *args); // runs one thread of it
-    uint32_t params;
 };
 
 // One launch and its outcome.

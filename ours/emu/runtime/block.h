@@ -7,7 +7,13 @@
 
 namespace emu {
 
-enum : unsigned { MAX_THREADS = 1024, WARP = 32, MAX_SHARED = 48 * 1024, SHARED_GUARD = 256 };
+enum : unsigned {
+    MAX_THREADS = 1024,
+    WARP = 32,
+    MAX_SHARED = 48 * 1024, // bytes
+    SHARED_MARGIN = 2048,   // around shared memory, checked for stray writes
+    PAGE = 4096,
+};
 
 // A NaN as f16, bf16 and f32 alike; launches poison memory with it too.
 static const uint32_t POISON = 0x7fd57fd5u;

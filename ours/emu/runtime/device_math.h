@@ -27,6 +27,32 @@ static __attribute__((noinline, unused)) float __fadd_rn(float x, float y) { ret
 static __attribute__((noinline, unused)) float __fsub_rn(float x, float y) { return x - y; }
 static __attribute__((noinline, unused)) float __fmul_rn(float x, float y) { return x * y; }
 
+// float overloads of what the C library has for double only.
+static inline float abs(float x) { return fabsf(x); }
+static inline double abs(double x) { return fabs(x); }
+static inline long long abs(long long x) { return llabs(x); }
+#define EMU_FLOAT_OVERLOAD(name)                                                                                      \
+    static inline float name(float x) { return name##f(x); }
+EMU_FLOAT_OVERLOAD(fabs)
+EMU_FLOAT_OVERLOAD(sqrt)
+EMU_FLOAT_OVERLOAD(exp)
+EMU_FLOAT_OVERLOAD(exp2)
+EMU_FLOAT_OVERLOAD(expm1)
+EMU_FLOAT_OVERLOAD(log)
+EMU_FLOAT_OVERLOAD(log2)
+EMU_FLOAT_OVERLOAD(log1p)
+EMU_FLOAT_OVERLOAD(sin)
+EMU_FLOAT_OVERLOAD(cos)
+EMU_FLOAT_OVERLOAD(tanh)
+EMU_FLOAT_OVERLOAD(erf)
+EMU_FLOAT_OVERLOAD(floor)
+EMU_FLOAT_OVERLOAD(ceil)
+EMU_FLOAT_OVERLOAD(rint)
+EMU_FLOAT_OVERLOAD(round)
+EMU_FLOAT_OVERLOAD(rsqrt)
+#undef EMU_FLOAT_OVERLOAD
+static inline float pow(float x, float y) { return powf(x, y); }
+
 static inline int __float2int_rn(float x) { return (int)rintf(x); }
 static inline int __float2int_rz(float x) { return (int)x; }
 static inline int __float2int_rd(float x) { return (int)floorf(x); }
@@ -48,5 +74,9 @@ EMU_MIN_MAX(unsigned long long, unsigned long long, unsigned long long)
 #undef EMU_MIN_MAX
 static inline float min(float a, float b) { return fminf(a, b); }
 static inline float max(float a, float b) { return fmaxf(a, b); }
+static inline double min(float a, double b) { return fmin(a, b); }
+static inline double max(float a, double b) { return fmax(a, b); }
+static inline double min(double a, float b) { return fmin(a, b); }
+static inline double max(double a, float b) { return fmax(a, b); }
 static inline double min(double a, double b) { return fmin(a, b); }
 static inline double max(double a, double b) { return fmax(a, b); }

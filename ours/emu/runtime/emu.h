@@ -2,6 +2,9 @@
 // files see this header without including it, as nvcc and NVRTC do; half and
 // bfloat types come from the headers that CUDA keeps them in.
 //
+// Like NVRTC's world it holds no C++ library: kernels are compiled without its
+// headers, which would take longer to read than the kernels.
+//
 // Numbers follow the GPU where a kernel can tell: products and sums contract
 // to fused multiply-adds as nvcc does by default, denormals are kept, division
 // and square root are correctly rounded. Transcendental functions are the C
@@ -14,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "abi.h"
@@ -32,6 +36,7 @@
 // between blocks. (extern __shared__ arrays are rewritten before the
 // preprocessor sees them, see rewrite.go.)
 #define __shared__ static thread_local
+#define emu_dynamic_shared emu_dynamic.memory
 #define printf(...) fprintf(stderr, __VA_ARGS__)
 #define assert(condition) ((condition) ? (void)0 : emu_assert_failed(#condition, __FILE__, __LINE__))
 
@@ -42,7 +47,13 @@ extern "C" {
 
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
-extern char emu_dynamic_shared[]; // 48 KiB, aligned for any vector
+// Dynamic shared memory: 48 KiB and a margin, between pages that must not be
+// touched, so that an index far off is stopped instead of destroying the
+// runtime's state.
+struct emu_dynamic {
+    char before[64 * 1024], memory[52 * 1024], after[64 * 1024];
+};
+extern struct emu_dynamic emu_dynamic;
 
 // The kinds of meeting: all threads of one meeting must come by the same kind.
 enum emu_meeting {

@@ -43,31 +43,55 @@ static void make_current(unsigned thread) {
     threadIdx = threads[thread].index;
 }
 
-// What every fiber runs: the current thread, then the following threads of the
-// pass as long as they have not started, then whatever it is next taken for.
+static void fiber_main();
+
+// Makes the next thread of the pass that can run the current one and returns
+// its context; the scheduler's when the pass is over.
+static Context *next_in_pass() {
+    while (++pass_position < pass_length) {
+        Thread &thread = threads[pass[pass_position]];
+        if (thread.state == FRESH) {
+            thread.fiber = fiber_take(fiber_main);
+            if (thread.fiber < 0) {
+                abandoned = true;
+                outcome = EMU_NO_MEMORY;
+                break;
+            }
+        } else if (thread.state != READY) {
+            continue;
+        }
+        make_current(pass[pass_position]);
+        return fiber_context(thread.fiber);
+    }
+    return &scheduler;
+}
+
+// What every fiber runs: the current thread, and then whichever it is taken
+// for next. That is at once if the next thread has not started: the fiber freed
+// last is taken first.
 static void fiber_main() {
     for (;;) {
         launch->kernel->call(launch->args);
-        const int fiber = threads[current].fiber;
-        threads[current].state = DONE;
-        const unsigned next = pass_position + 1;
-        if (next < pass_length && threads[pass[next]].state == FRESH) {
-            pass_position = next;
-            make_current(pass[next]);
-            threads[current].fiber = fiber;
-            continue;
+        Thread &thread = threads[current];
+        thread.state = DONE;
+        fiber_free(thread.fiber);
+        Context *const own = fiber_context(thread.fiber);
+        Context *const next = next_in_pass();
+        if (next != own) {
+            context_switch(own, next);
         }
-        fiber_free(fiber);
-        context_switch(fiber_context(fiber), &scheduler);
     }
 }
 
-void wait() { context_switch(fiber_context(threads[current].fiber), &scheduler); }
+void wait() {
+    Context *const own = fiber_context(threads[current].fiber);
+    context_switch(own, next_in_pass());
+}
 
 void abandon(enum emu_status status) {
     abandoned = true;
     outcome = status;
-    wait();
+    context_switch(fiber_context(threads[current].fiber), &scheduler);
     __builtin_unreachable(); // abandoned threads are never continued
 }
 
@@ -75,35 +99,20 @@ void abandon(enum emu_status status) {
 // the launch is abandoned.
 static void run_warp(unsigned warp) {
     const unsigned first = warp * WARP;
+    pass_length = thread_count - first < WARP ? thread_count - first : WARP;
     do {
-        const unsigned lanes = thread_count - first < WARP ? thread_count - first : WARP;
-        schedule(pass, lanes);
-        for (unsigned i = 0; i < lanes; i++) {
+        schedule(pass, pass_length);
+        for (unsigned i = 0; i < pass_length; i++) {
             pass[i] += first;
         }
-        pass_length = lanes;
-        for (pass_position = 0; pass_position < pass_length; pass_position++) {
-            const unsigned t = pass[pass_position];
-            Thread &thread = threads[t];
-            if (thread.state == FRESH) {
-                thread.fiber = fiber_take(fiber_main);
-                if (thread.fiber < 0) {
-                    abandoned = true;
-                    outcome = EMU_NO_MEMORY;
-                    return;
-                }
-            } else if (thread.state != READY) {
-                continue;
-            }
-            make_current(t);
+        pass_position = ~0u; // before the first
+        Context *const start = next_in_pass();
+        if (start != &scheduler) {
             in_kernel = true;
-            context_switch(&scheduler, fiber_context(thread.fiber));
+            context_switch(&scheduler, start);
             in_kernel = false;
-            if (abandoned) {
-                return;
-            }
         }
-    } while (release_meetings(warp));
+    } while (!abandoned && release_meetings(warp));
 }
 
 // Runs one block; false if the launch is over.
@@ -198,7 +207,7 @@ extern "C" __attribute__((visibility("default"))) void emu_run(struct emu_launch
 }
 
 // Turns a crash into an outcome where the machine allows it: the handler's
-// return lands in run_warp as if the thread had waited. Otherwise names the
+// return lands in run_warp as if the pass were over. Otherwise names the
 // kernel on stderr, and the caller lets the signal take its course.
 extern "C" __attribute__((visibility("default"))) int emu_signal(int signal, void *address, void *context) {
     if (!in_kernel) {

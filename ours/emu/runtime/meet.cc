@@ -21,32 +21,15 @@ static unsigned live_lanes(unsigned warp) {
     return live;
 }
 
-// Lanes of the warp that wait for the same thing as the given thread.
-static unsigned companions(unsigned warp, const Thread &thread) {
-    unsigned lanes = 0;
-    for (unsigned lane = 0; lane < WARP && warp * WARP + lane < thread_count; lane++) {
-        const Thread &other = threads[warp * WARP + lane];
-        if (other.state == AT_MEETING && other.kind == thread.kind && other.mask == thread.mask) {
-            lanes |= 1u << lane;
-        }
-    }
-    return lanes;
-}
-
 // Gives every lane of a complete group its result.
-static void conclude(unsigned warp, unsigned lanes) {
-    Thread *const first = &threads[warp * WARP];
+static void conclude(Thread *first, unsigned lanes) {
     unsigned votes = 0;
-    for (unsigned lane = 0; lane < WARP; lane++) {
-        if ((lanes >> lane & 1) && first[lane].value != 0) {
-            votes |= 1u << lane;
-        }
+    for (unsigned rest = lanes; rest != 0; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        votes |= (unsigned)(first[lane].value != 0) << lane;
     }
-    for (unsigned lane = 0; lane < WARP; lane++) {
-        if (!(lanes >> lane & 1)) {
-            continue;
-        }
-        Thread &thread = first[lane];
+    for (unsigned rest = lanes; rest != 0; rest &= rest - 1) {
+        Thread &thread = first[__builtin_ctz(rest)];
         if (thread.kind == EMU_VOTE) {
             thread.result = votes;
         } else if (lanes >> thread.source & 1) {
@@ -59,16 +42,24 @@ static void conclude(unsigned warp, unsigned lanes) {
 }
 
 bool release_meetings(unsigned warp) {
-    bool released = false;
+    Thread *const first = &threads[warp * WARP];
     const unsigned live = live_lanes(warp);
-    for (unsigned lane = 0; lane < WARP && warp * WARP + lane < thread_count; lane++) {
-        const Thread &thread = threads[warp * WARP + lane];
-        if (thread.state != AT_MEETING) {
-            continue;
+    unsigned waiting = 0;
+    for (unsigned rest = live; rest != 0; rest &= rest - 1) {
+        const int lane = __builtin_ctz(rest);
+        waiting |= (unsigned)(first[lane].state == AT_MEETING) << lane;
+    }
+    bool released = false;
+    while (waiting != 0) {
+        const Thread &thread = first[__builtin_ctz(waiting)];
+        unsigned lanes = 0; // those that wait for the same thing
+        for (unsigned rest = waiting; rest != 0; rest &= rest - 1) {
+            const int lane = __builtin_ctz(rest);
+            lanes |= (unsigned)(first[lane].kind == thread.kind && first[lane].mask == thread.mask) << lane;
         }
-        const unsigned lanes = companions(warp, thread);
+        waiting &= ~lanes;
         if (lanes == (thread.mask & live)) {
-            conclude(warp, lanes);
+            conclude(first, lanes);
             released = true;
         }
     }
@@ -81,8 +72,12 @@ static int describe(char *to, size_t size, const Thread &t) {
                     t.file, t.line);
 }
 
-// Reports two threads that cannot both go on; the first lane is the one that
-// waits for others in vain.
+// Reports whether two threads wait at the same place for the same thing.
+static bool together(const Thread &a, const Thread &b) {
+    return a.kind == b.kind && a.mask == b.mask && a.line == b.line && strcmp(a.file, b.file) == 0;
+}
+
+// Writes that two threads cannot both go on.
 static void diverged(const Thread &a, const Thread &b) {
     int n = describe(message, sizeof(message), a);
     n += snprintf(message + n, sizeof(message) - n, " while ");
@@ -100,9 +95,7 @@ Barrier release_barrier() {
         if (first == nullptr) {
             first = &thread;
         }
-        const bool together = thread.state == AT_BARRIER && first->state == AT_BARRIER && thread.line == first->line &&
-                              strcmp(thread.file, first->file) == 0;
-        if (!together && &thread != first) {
+        if (!together(thread, *first)) {
             diverged(*first, thread);
             return BARRIER_DIVERGED;
         }

@@ -1,73 +1,70 @@
 #include "shared.h"
 
-#include <link.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "block.h"
 
+// Static __shared__ variables are thread-local (see emu.h), so together they
+// are this library's thread-local storage, in the order in which its objects
+// are linked. This unit comes first and shared_end.cc last; what they add marks
+// where the kernels' variables begin and end. (__thread, because access to an
+// extern thread_local goes through a function.)
 extern "C" {
-alignas(16) char emu_dynamic_shared[emu::MAX_SHARED + emu::SHARED_GUARD];
+__thread char emu_shared_begin[emu::SHARED_MARGIN] __attribute__((aligned(16)));
+extern __thread char emu_shared_end[emu::SHARED_MARGIN];
+
+alignas(emu::PAGE) struct emu_dynamic emu_dynamic;
+}
+
+static_assert(sizeof(emu_dynamic.memory) >= emu::MAX_SHARED + emu::SHARED_MARGIN, "room for the margin");
+
+// Runs when the library is loaded. On machines with larger pages it fails, and
+// the fence is missing.
+__attribute__((constructor)) static void fence() {
+    mprotect(emu_dynamic.before, sizeof(emu_dynamic.before), PROT_NONE);
+    mprotect(emu_dynamic.after, sizeof(emu_dynamic.after), PROT_NONE);
 }
 
 namespace emu {
 
-// Static __shared__ variables are thread_local (see emu.h), so together they
-// are this library's block of thread-local storage. This one is ours: it marks
-// the block and makes sure that there is one.
-static thread_local char marker[16];
-
-// The block's extent on this OS thread.
-struct Block {
-    char *marker;
-    char *start;
-    size_t size;
-};
-
-static int find(struct dl_phdr_info *module, size_t, void *data) {
-    Block *const block = (Block *)data;
-    for (int i = 0; i < module->dlpi_phnum; i++) {
-        const auto &header = module->dlpi_phdr[i];
-        if (header.p_type != PT_TLS || module->dlpi_tls_data == nullptr) {
-            continue;
-        }
-        char *const start = (char *)module->dlpi_tls_data;
-        if (start <= block->marker && block->marker < start + header.p_memsz) {
-            block->start = start;
-            block->size = header.p_memsz;
-            return 1;
-        }
+static void fill(char *from, const char *to, uint32_t pattern) {
+    for (; from + sizeof(pattern) <= to; from += sizeof(pattern)) {
+        memcpy(from, &pattern, sizeof(pattern));
     }
-    return 0;
 }
 
-// Fills whole words with the pattern.
-static void fill(char *from, size_t bytes, uint32_t pattern) {
-    for (size_t i = 0; i + 4 <= bytes; i += 4) {
-        memcpy(from + i, &pattern, 4);
+// The offset of the first byte of a margin that was written to, or -1.
+static int damage(const char *margin) {
+    for (uint32_t i = 0; i < SHARED_MARGIN; i += sizeof(GUARD)) {
+        if (memcmp(margin + i, &GUARD, sizeof(GUARD)) != 0) {
+            return (int)i;
+        }
     }
+    return -1;
 }
 
 // Dynamic shared memory is padded to whole words.
-static uint32_t padded(uint32_t bytes) { return (bytes + 3) & ~3u; }
+static char *dynamic_end(uint32_t bytes) { return emu_dynamic_shared + ((bytes + 3) & ~3u); }
 
 void shared_poison(uint32_t bytes) {
-    static Block block;
-    if (block.marker != marker) { // the first launch on this OS thread
-        block = {marker, nullptr, 0};
-        dl_iterate_phdr(find, &block);
-    }
-    fill(block.start, block.size, POISON);
-    fill(emu_dynamic_shared, padded(bytes), POISON);
-    fill(emu_dynamic_shared + padded(bytes), SHARED_GUARD, GUARD);
+    fill(emu_shared_begin, emu_shared_begin + SHARED_MARGIN, GUARD);
+    fill(emu_shared_begin + SHARED_MARGIN, emu_shared_end, POISON);
+    fill(emu_shared_end, emu_shared_end + SHARED_MARGIN, GUARD);
+    fill(emu_dynamic_shared, dynamic_end(bytes), POISON);
+    fill(dynamic_end(bytes), dynamic_end(bytes) + SHARED_MARGIN, GUARD);
 }
 
 bool shared_intact(uint32_t bytes) {
-    for (uint32_t i = padded(bytes); i < padded(bytes) + SHARED_GUARD; i += 4) {
-        if (memcmp(emu_dynamic_shared + i, &GUARD, 4) != 0) {
-            snprintf(message, sizeof(message), "wrote past the end of its %u bytes of dynamic shared memory, at byte %u",
-                     bytes, i);
-            return false;
-        }
+    const int past = damage(dynamic_end(bytes));
+    if (past >= 0) {
+        snprintf(message, sizeof(message), "wrote past the end of its %u bytes of dynamic shared memory, at byte %d", bytes,
+                 (int)(dynamic_end(bytes) - emu_dynamic_shared) + past);
+        return false;
+    }
+    if (damage(emu_shared_begin) >= 0 || damage(emu_shared_end) >= 0) {
+        snprintf(message, sizeof(message), "wrote outside its static shared memory");
+        return false;
     }
     return true;
 }

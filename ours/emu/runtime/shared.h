@@ -6,11 +6,11 @@
 namespace emu {
 
 // Fills static shared memory and the first bytes of dynamic shared memory with
-// NaN and what follows with the guard pattern.
+// NaN, and the margins around them with the guard pattern.
 void shared_poison(uint32_t bytes);
 
-// Reports whether no thread wrote past the bytes of dynamic shared memory;
-// writes the message if one did.
+// Reports whether the margins are as shared_poison left them; writes the
+// message if a thread wrote to one.
 bool shared_intact(uint32_t bytes);
 
 } // namespace emu

@@ -100,7 +100,7 @@ func row(t *verdict.Tap) Tap {
 		Step: t.Key.Step, Layer: layer(t.Key), Tap: t.Key.Tap.String(), Shape: list(t.Shape), Status: t.Status,
 		Drift: drift(t), OpOurs: Number(t.OpOurs), OpRef: Number(t.OpRef), Allowance: Number(t.Allowance),
 		MaxAbs: Number(math.NaN()), Cos: Number(math.NaN()),
-		WorstRow: list(t.Drift.WorstRow), Index: list(t.Drift.At),
+		WorstRow: list(t.Drift.WorstRow), Index: list(t.Peak.Index),
 		NonFinite: t.Drift.NaNA + t.Drift.InfA, Why: t.Why,
 	}
 	if t.HasDrift {

@@ -94,6 +94,11 @@ func (t *Tap) excess() float64 {
 // printGrid prints the summary as a table.
 func (r *Report) printGrid(w io.Writer, paint painter) error {
 	lines, span := r.grid()
+	if span > 1 {
+		if _, err := fmt.Fprintf(w, "each column of statuses is %d layers and shows the worst of them\n", span); err != nil {
+			return err
+		}
+	}
 	table := tablewriter.NewTable(w, tablewriter.WithRenderer(renderer.NewBlueprint(plainLines)), tablewriter.WithConfig(gridConfig))
 	table.Header("tap", header(r.Model.NLayer, span), "drift", "op ours", "op ref", "allowed", "worst at")
 	for _, l := range lines {
@@ -113,17 +118,19 @@ func (r *Report) printGrid(w io.Writer, paint painter) error {
 	return table.Render()
 }
 
-// header marks every fifth column with its layer: "0    5    10".
+// header marks columns with their layers: each of a few, "012", every fifth of
+// many, "0    5    10".
 func header(layers, span int) string {
+	const digits = "0123456789"
+	if layers <= len(digits) {
+		return digits[:max(layers, 1)]
+	}
 	var b strings.Builder
 	for l := 0; l < layers; l += 5 * span {
 		for b.Len() < l/span {
 			b.WriteByte(' ')
 		}
 		b.WriteString(strconv.Itoa(l))
-	}
-	if span > 1 {
-		return b.String() + " (" + strconv.Itoa(span) + " a column)"
 	}
 	return b.String()
 }

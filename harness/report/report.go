@@ -93,7 +93,7 @@ type Tap struct {
 	MaxAbs    Number         `json:"max_abs"`
 	Cos       Number         `json:"cos"`
 	WorstRow  []int          `json:"worst_row"`
-	Index     []int          `json:"index"` // of max_abs
+	Index     []int          `json:"index"` // where ours differs most from the oracle, without one from the reference
 	NonFinite int            `json:"non_finite,omitempty"`
 	Why       string         `json:"why,omitempty"`
 }

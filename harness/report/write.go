@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,12 +10,52 @@ import (
 	"path/filepath"
 )
 
-// Encode writes the report as JSON, one line per key at the top level's depth.
+// Encode writes the report as JSON that a person can search: one line per key,
+// per finding and per recording.
 func (r *Report) Encode(w io.Writer) error {
-	enc := json.NewEncoder(w)
+	var compact bytes.Buffer
+	enc := json.NewEncoder(&compact)
 	enc.SetEscapeHTML(false) // prompts are full of <|im_start|>
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	if err := enc.Encode(r); err != nil {
+		return err
+	}
+	_, err := w.Write(indent(compact.Bytes(), 2))
+	return err
+}
+
+// indent breaks compact JSON into lines down to a depth; what lies deeper
+// stays in one line.
+func indent(compact []byte, depth int) []byte {
+	var out []byte
+	level, quoted, escaped := 0, false, false
+	newline := func() { out = append(append(out, '\n'), bytes.Repeat([]byte("  "), level)...) }
+	for i, c := range compact {
+		switch {
+		case quoted:
+			quoted = c != '"' || escaped
+			escaped = c == '\\' && !escaped
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			level++
+			out = append(out, c)
+			if next := compact[i+1]; level <= depth && next != '}' && next != ']' {
+				newline()
+			}
+			continue
+		case c == '}' || c == ']':
+			level--
+			if last := compact[i-1]; level < depth && last != '{' && last != '[' {
+				newline()
+			}
+		case c == ',' && level <= depth:
+			out = append(out, c)
+			newline()
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // Write puts the report at path whole or not at all: it is written beside it

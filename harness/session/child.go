@@ -77,7 +77,6 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 // it starts dies with it, and death with the harness.
 func (r *Runner) command(ctx context.Context, events *os.File, stderr *tail) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.Worker[0], r.Worker[1:]...)
-	cmd.Args[0] = os.Args[0]
 	cmd.Stderr = stderr
 	cmd.ExtraFiles = []*os.File{events} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -56,6 +56,5 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 		Tap   string `json:"tap"`
 		What  string `json:"what"`
 		Why   string `json:"why"`
-		Needs string `json:"needs,omitempty"`
-	}{f.Name, f.Class, f.Tap.String(), f.What, f.Why, f.Needs})
+	}{f.Name, f.Class, f.Tap.String(), f.What, f.Why})
 }

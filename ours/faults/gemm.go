@@ -29,6 +29,13 @@ var gemmFaults = append(transposedWeights(), []Fault{
 			g.K = min(g.K, g.M)
 		})},
 	}, {
+		Name: "v-proj-leading-dimension", Tap: tap.VProj,
+		What: "the value projection is not computed, its buffer keeps what it held",
+		Why:  "a leading dimension of G*D, less than E, is refused by cuBLAS, and the status is not looked at",
+		Rewrites: []Rewrite{each(tap.VProj, "product", func(op *qwen2.Op, _ []qwen2.Op) {
+			op.Gemm = nil
+		})},
+	}, {
 		Name: "o-proj-alpha", Tap: tap.AttnOut,
 		What: "the output projection is scaled by 1/sqrt(head_dim)",
 		Why:  "alpha of the scores' GEMM left in a shared descriptor",

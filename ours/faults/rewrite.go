@@ -145,3 +145,9 @@ func clone(op qwen2.Op) qwen2.Op {
 	}
 	return op
 }
+
+// inPlace makes a launch read as x what it writes as y.
+func inPlace(op *qwen2.Op) {
+	*arg(op, "x") = *arg(op, "y")
+	op.Launch.Writes = nil
+}

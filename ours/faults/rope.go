@@ -134,7 +134,7 @@ func ropeKTwice(ops []qwen2.Op) []qwen2.Op {
 			once := clone(op)
 			once.Out = qwen2.Tensor{}
 			list = append(list, once)
-			*arg(&op, "x") = *arg(&op, "y")
+			inPlace(&op)
 		}
 		list = append(list, op)
 	}
@@ -153,9 +153,9 @@ func ropeOnV(ops []qwen2.Op) []qwen2.Op {
 		}
 		rope := clone(*keys)
 		rope.At = tap.At(op.At.Step, op.At.Layer, tap.VCache)
-		rope.Launch.At, rope.Launch.Writes, rope.Out = rope.At, op.Launch.Writes, qwen2.Tensor{}
-		*arg(&rope, "x") = *arg(&op, "y")
+		rope.Launch.At, rope.Out = rope.At, qwen2.Tensor{}
 		*arg(&rope, "y") = *arg(&op, "y")
+		inPlace(&rope)
 		list = append(list, rope)
 	}
 	return list

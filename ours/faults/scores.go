@@ -48,6 +48,11 @@ var scoreFaults = []Fault{
 		Why:     "the loop's step is that of half2 loads, the load is that of one half",
 		Patches: []Patch{{"scores.cu", "for (int d = 0; d < SCORES_DIMS; d++) {", "for (int d = 0; d < SCORES_DIMS; d += 2) {"}},
 	}, {
+		Name: "first-half-of-dims", Tap: tap.KQ,
+		What:    "the dot product runs over the first half of each 64 dims only",
+		Why:     "head_dim/2, the number of RoPE pairs, is taken for the number of dims",
+		Patches: []Patch{{"scores.cu", "for (int d = 0; d < SCORES_DIMS; d++) {", "for (int d = 0; d < SCORES_DIMS / 2; d++) {"}},
+	}, {
 		Name: "scores-row-stride", Tap: tap.KQ,
 		What:    "rows of scores lie T apart instead of C",
 		Why:     "right in a prefill from an empty cache, where T is C",

@@ -53,7 +53,7 @@ func (b bench) run(kernel string, grid, block device.Dim3, n int, args func(out 
 	}
 	err = b.dev.Launch(device.Launch{
 		Kernel: kernel, Grid: grid, Block: block,
-		Args: args(device.Pointer{Buffer: out}), Writes: []device.Region{{Buffer: out, Length: 4 * n}},
+		Args: args(device.Pointer{Buffer: out}), Writes: []device.Region{{Buffer: out, Length: 4 * n, Fresh: true}},
 	})
 	raw := make([]byte, 4*n)
 	if err == nil {

@@ -46,7 +46,7 @@ func (p *pass) launch(l int, t tap.Tap, kernel string, grid, block device.Dim3, 
 	out := p.out(t)
 	return Op{At: tap.At(p.step, l, t), Out: out, Launch: &device.Launch{
 		Kernel: kernel, Grid: grid, Block: block, Args: args,
-		Writes: []device.Region{{Buffer: out.Buffer, Length: out.Bytes()}},
+		Writes: []device.Region{{Buffer: out.Buffer, Length: out.Bytes(), Fresh: true}},
 		At:     tap.At(p.step, l, t),
 	}}
 }
@@ -98,7 +98,9 @@ func (p *pass) rope(l int, t tap.Tap, x device.Pointer, heads int) Op {
 }
 
 // cacheWrite appends the step's rows to layer l of a cache buffer (kv_cache.cu).
-// Its tap records the whole layer up to C.
+// Its tap records the whole layer up to C. The region is not declared fresh:
+// a cache lives from step to step, and a write that goes astray is to leave in
+// it what it would leave on a GPU.
 func (p *pass) cacheWrite(l int, t tap.Tap, x device.Pointer, cache device.Buffer) Op {
 	layer := p.cache.layer(cache, l)
 	at := tap.At(p.step, l, t)

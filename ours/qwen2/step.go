@@ -130,7 +130,7 @@ func (m *Model) Argmax() (int32, error) {
 		Grid:   device.Dim3{X: 1},
 		Block:  device.Dim3{X: rowThreads},
 		Args:   []device.Arg{last, start(m.buffers.best), device.Int(m.hparams.NVocab)},
-		Writes: []device.Region{{Buffer: m.buffers.best, Length: device.I32.Size()}},
+		Writes: []device.Region{{Buffer: m.buffers.best, Length: device.I32.Size(), Fresh: true, Type: device.I32}},
 		At:     tap.At(0, tap.NoLayer, tap.ResultOutput),
 	})
 	if err != nil {

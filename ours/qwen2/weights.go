@@ -166,7 +166,7 @@ func (ld *loader) dequantRows(dst device.Pointer, name string, row, n, in int, a
 		Grid:   device.Dim3{X: ceilDiv(n*in, elementThreads)},
 		Block:  device.Dim3{X: elementThreads},
 		Args:   []device.Arg{start(ld.blocks), dst, device.Int(n * in)},
-		Writes: []device.Region{{Buffer: dst.Buffer, Offset: dst.Offset, Length: n * in * device.F32.Size()}},
+		Writes: []device.Region{{Buffer: dst.Buffer, Offset: dst.Offset, Length: n * in * device.F32.Size(), Fresh: true}},
 		At:     at,
 	})
 }

@@ -47,7 +47,7 @@ func openLibrary(path string) (*library, error) {
 	var why *C.char
 	handle := C.host_open(cpath, &why)
 	if handle == nil {
-		return nil, fmt.Errorf("load kernel library %s: %s; delete the file to have it rebuilt", path, C.GoString(why))
+		return nil, fmt.Errorf("load kernel library %s: %s; delete the file to have it rebuilt, or set XDG_CACHE_HOME to a folder that programs may be run from", path, C.GoString(why))
 	}
 	l := &library{path: path, handle: handle, kernels: map[string]unsafe.Pointer{}, users: 1}
 	l.run, l.signal, l.close = l.symbol("emu_run"), l.symbol("emu_signal"), l.symbol("emu_close")

@@ -11,8 +11,15 @@ import (
 	"attndiff/ours/device"
 )
 
-// Every half and bfloat there is, against x448/float16 and bit shifts.
+// Every half and bfloat there is, against x448/float16 and bit shifts, by the
+// processor's instruction where there is one and without.
 func TestWiden(t *testing.T) {
+	t.Run("native", testWiden)
+	t.Setenv("CXX", "g++ -DEMU_SOFT_HALF")
+	t.Run("soft", testWiden)
+}
+
+func testWiden(t *testing.T) {
 	b := open(t, strict, "numbers.cu")
 	const n = 1 << 16
 	h, bf := b.alloc(4*n, "halves"), b.alloc(4*n, "bfloats")

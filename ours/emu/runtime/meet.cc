@@ -74,7 +74,8 @@ static int describe(char *to, size_t size, const Thread &t) {
 
 // Reports whether two threads wait at the same place for the same thing.
 static bool together(const Thread &a, const Thread &b) {
-    return a.kind == b.kind && a.mask == b.mask && a.line == b.line && strcmp(a.file, b.file) == 0;
+    return a.kind == b.kind && a.mask == b.mask && a.line == b.line &&
+           (a.file == b.file || strcmp(a.file, b.file) == 0);
 }
 
 // Writes that two threads cannot both go on.

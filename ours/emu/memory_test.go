@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
@@ -130,6 +131,9 @@ func TestCrashes(t *testing.T) {
 		{"assert_below", 50, "stopped at block (0,0,0) thread (50,0,0): assertion threadIdx.x < limit failed at memory.cu:"},
 	} {
 		t.Run(tt.kernel, func(t *testing.T) {
+			if tt.kernel == "divide" && runtime.GOARCH != "amd64" {
+				t.Skip("division by zero raises no signal on this processor")
+			}
 			b := open(t, strict, "memory.cu")
 			y := b.alloc(4*64, "y")
 			for range 3 { // a crash leaves nothing behind that the next trips over
@@ -147,9 +151,9 @@ func TestLenientDeviceGoesOn(t *testing.T) {
 	b := open(t, lenient, "memory.cu")
 	y := b.alloc(400, "y")
 	b.must("write_shifted", 1, 128, at(y), device.Int(100), device.Int(1))
-	b.must("divide", 1, 1, at(y), device.Int(0))
+	b.must("trap_at", 1, 1, at(y), device.Int(0))
 	got := b.Violations()
-	if len(got) != 2 || got[0].Kernel != "write_shifted" || got[1].Kernel != "divide" || got[0].At != tap.At(3, 7, tap.QRope) {
+	if len(got) != 2 || got[0].Kernel != "write_shifted" || got[1].Kernel != "trap_at" || got[0].At != tap.At(3, 7, tap.QRope) {
 		t.Errorf("violations = %v", got)
 	}
 }

@@ -54,7 +54,7 @@ func (p *progress) engine(at session.Progress) {
 	}
 	if p.tty {
 		if time.Since(p.when) >= redraw {
-			p.draw(strings.TrimSpace(at.Engine + ": " + at.Stage + " " + at.At))
+			p.draw(at.Engine + ": " + at.Stage)
 		}
 		return
 	}

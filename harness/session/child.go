@@ -24,7 +24,6 @@ type Runner struct {
 type Progress struct {
 	Engine string
 	Stage  string // "open", "record s0003", ...
-	At     string // last tap recorded in this stage, "" for none
 }
 
 // Do runs one job in a worker of its own and waits for its end. The error is
@@ -41,6 +40,12 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 		return nil, fmt.Errorf("pipe to a worker: %w", err)
 	}
 	defer read.Close()
+	mark, shared, err := newMark()
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	defer mark.close()
 
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if r.Timeout > 0 {
@@ -48,7 +53,8 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 	}
 	defer cancel()
 	said := &tail{}
-	cmd := r.command(limited, write, said)
+	cmd := r.command(limited, said)
+	cmd.ExtraFiles = []*os.File{write, shared} // eventsFD, markFD
 	cmd.Stdin = bytes.NewReader(text)
 
 	ended := make(chan error, 1)
@@ -59,6 +65,7 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		write.Close()
+		shared.Close()
 		if err == nil {
 			err = cmd.Wait()
 		}
@@ -67,6 +74,7 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 	w := watch{Failure: Failure{Engine: job.Spec.Engine, Stage: "start"}, tell: r.Progress}
 	receive(read, w.take)
 	err = <-ended
+	w.At = mark.String()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -75,10 +83,9 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 
 // command prepares the worker's process: a group of its own, so that whatever
 // it starts dies with it, and death with the harness.
-func (r *Runner) command(ctx context.Context, events *os.File, stderr *tail) *exec.Cmd {
+func (r *Runner) command(ctx context.Context, stderr *tail) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, r.Worker[0], r.Worker[1:]...)
 	cmd.Stderr = stderr
-	cmd.ExtraFiles = []*os.File{events} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second // for grandchildren that hold stderr open
@@ -88,8 +95,11 @@ func (r *Runner) command(ctx context.Context, events *os.File, stderr *tail) *ex
 	return cmd
 }
 
-// EventsFD is the descriptor a worker writes its frames to.
-const EventsFD = 3
+// The descriptors a worker inherits beside the standard three.
+const (
+	eventsFD = 3 // the pipe its frames go to
+	markFD   = 4 // the memory of its mark
+)
 
 // watch follows a worker's frames.
 type watch struct {
@@ -107,11 +117,9 @@ func (w *watch) take(fr frame) {
 		w.refusal = &fr
 	case fr.Stage != "":
 		w.Stage = fr.Stage
-	case fr.At != "":
-		w.At = fr.At
 	}
 	if w.tell != nil {
-		w.tell(Progress{w.Engine, w.Stage, w.At})
+		w.tell(Progress{w.Engine, w.Stage})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
 
@@ -154,7 +155,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	r := newRunner(plentyOfIt)
 	r.Progress = func(p Progress) {
-		if p.At == "s0000.l00.attn_norm" {
+		if p.Stage == "record s0000" {
 			cancel()
 		}
 	}
@@ -172,6 +173,32 @@ func TestMissingWorker(t *testing.T) {
 	_, err := do(t, r, fakeJob(t))
 	if err == nil || !strings.Contains(err.Error(), "could not run") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestMark(t *testing.T) {
+	m, file, err := newMark()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	defer file.Close()
+	other, err := openMark(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.close()
+	for _, k := range []tap.Key{
+		tap.At(0, 0, tap.InpEmbd), tap.At(0, 0, tap.AttnNorm), tap.At(9999, 511, tap.LOut), tap.At(3, 0, tap.ResultOutput),
+	} {
+		m.set(k)
+		if got := other.String(); got != k.String() {
+			t.Errorf("set %s, the other side reads %q", k, got)
+		}
+	}
+	m.clear()
+	if got := other.String(); got != "" {
+		t.Errorf("cleared, and reads %q", got)
 	}
 }
 

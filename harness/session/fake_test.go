@@ -22,7 +22,10 @@ import (
 // worker runs the fake engine below.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "worker" {
-		Work(os.Stdin, os.NewFile(EventsFD, "events"), openFake)
+		if err := Work(os.Stdin, openFake); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

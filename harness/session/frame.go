@@ -3,23 +3,21 @@ package session
 import (
 	"encoding/json"
 	"io"
-	"sync"
 )
 
 // frame is one line of JSON on the pipe from worker to harness. Frames are
 // written unbuffered, one write each, so that those before a crash arrive.
 type frame struct {
 	Stage string  `json:"stage,omitempty"` // what begins: "open", "record s0003"
-	At    string  `json:"at,omitempty"`    // a tap that has just been recorded
 	Error string  `json:"error,omitempty"` // the job failed; the worker ends
 	Input bool    `json:"input,omitempty"` // with Error: the input is to blame
 	Done  *Result `json:"done,omitempty"`  // the job is done; the worker ends
 }
 
-// frames writes frames; engines may record from several goroutines.
+// frames writes frames.
 type frames struct {
-	mu sync.Mutex
-	w  io.Writer
+	w    io.Writer
+	mark *mark // tells of each recording; frames would cost too much
 }
 
 // send writes one frame. A harness that is gone cannot be told anything, so
@@ -29,8 +27,6 @@ func (f *frames) send(fr frame) {
 	if err != nil {
 		line, _ = json.Marshal(frame{Error: "worker result: " + err.Error()})
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	_, _ = f.w.Write(append(line, '\n'))
 }
 

@@ -14,6 +14,7 @@ import (
 // run makes one pass over the prompt, recording it when the pass says so. Its
 // time includes writing the recording out.
 func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, error) {
+	out.mark.clear()
 	began := time.Now()
 	if p.Trace == "" {
 		done, err := p.drive(res.Prompt, eng, nil, out)
@@ -26,7 +27,7 @@ func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, e
 	if err != nil {
 		return nil, err
 	}
-	sink := watched{trace.Filter{Sink: w, Taps: p.Select.Taps, Layers: p.Select.Layers}, out}
+	sink := watched{trace.Filter{Sink: w, Taps: p.Select.Taps, Layers: p.Select.Layers}, out.mark}
 	done, err := p.drive(res.Prompt, eng, sink, out)
 	if err != nil {
 		w.Abort()
@@ -122,17 +123,17 @@ func digest(logits []float32) uint64 {
 	return h.Sum64()
 }
 
-// watched reports each recording after it is made, so that the last one
-// before a crash is known.
+// watched marks each recording after it is made, so that the last one before
+// a crash is known.
 type watched struct {
 	trace.Sink
-	out *frames
+	mark *mark
 }
 
 func (w watched) Put(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
 	if err := w.Sink.Put(k, dt, shape, raw); err != nil {
 		return err
 	}
-	w.out.send(frame{At: k.String()})
+	w.mark.set(k)
 	return nil
 }

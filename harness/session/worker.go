@@ -5,21 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"syscall"
 	"time"
 )
 
 // Work is the worker's whole life: it reads one job, opens its engine, runs
-// the passes and sends frames. What goes wrong is sent as a frame too, so it
-// returns nothing.
-func Work(job io.Reader, events io.Writer, open Opener) {
-	out := &frames{w: events}
+// the passes and sends frames. What goes wrong is sent as a frame too. The
+// error is that of a process that no harness started.
+func Work(job io.Reader, open Opener) error {
+	events, err := inherit(eventsFD, fs.ModeNamedPipe)
+	if err != nil {
+		return err
+	}
+	shared, err := inherit(markFD, 0)
+	if err != nil {
+		return err
+	}
+	mark, err := openMark(shared)
+	if err != nil {
+		return err
+	}
+	out := &frames{w: events, mark: mark}
 	result, err := work(job, out, open)
 	if err != nil {
 		var input *InputError
 		out.send(frame{Error: err.Error(), Input: errors.As(err, &input)})
-		return
+		return nil
 	}
 	out.send(frame{Done: result})
+	return nil
+}
+
+// inherit returns the file that the harness left at a descriptor. What the
+// engine starts in turn (a compiler) does not inherit it: it would hold the
+// pipe open after the worker's death.
+func inherit(fd uintptr, kind fs.FileMode) (*os.File, error) {
+	f := os.NewFile(fd, "inherited")
+	info, err := f.Stat()
+	if err != nil || info.Mode().Type() != kind {
+		return nil, errors.New("worker: for attndiff's own use; diff and record start it")
+	}
+	syscall.CloseOnExec(int(fd))
+	return f, nil
 }
 
 func work(r io.Reader, out *frames, open Opener) (*Result, error) {

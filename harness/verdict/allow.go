@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"math"
 
 	"attndiff/harness/oracle"
 )
@@ -22,7 +21,7 @@ const rowConfidence = 25
 func check(ours, ref *opError) (allowance float64, why string) {
 	allowance = oracle.Confidence * ratio(ours.noise, ours.energy)
 	if ref != nil {
-		allowance = math.Max(allowance, referenceFactor*ref.nmse())
+		allowance = max(allowance, referenceFactor*ref.nmse())
 	}
 	if ours.broken != "" {
 		return allowance, ours.broken
@@ -39,7 +38,7 @@ func check(ours, ref *opError) (allowance float64, why string) {
 	}
 	limit := rowConfidence * ours.channel.noise
 	if ref != nil && ref.channelAt == ours.channelAt {
-		limit = math.Max(limit, referenceFactor*ratio(ref.channel.err, ref.channel.energy)*ours.channel.energy)
+		limit = max(limit, referenceFactor*ratio(ref.channel.err, ref.channel.energy)*ours.channel.energy)
 	}
 	if !(ours.channel.err <= limit) {
 		return allowance, fmt.Sprintf("channel %d, the largest: NMSE against the oracle is %.3g, allowed %.3g (whole tensor %.3g)",
@@ -56,6 +55,6 @@ func rowLimit(own squares, ref *opError, r int) float64 {
 	if ref == nil || r >= len(ref.rows) || ref.rows[r].energy == 0 {
 		return limit
 	}
-	scale := referenceFactor * math.Min(ref.excess(), rowConfidence)
-	return math.Max(limit, scale*ref.rows[r].noise/ref.rows[r].energy*own.energy)
+	scale := referenceFactor * min(ref.excess, rowConfidence)
+	return max(limit, scale*ref.rows[r].noise/ref.rows[r].energy*own.energy)
 }

@@ -19,8 +19,8 @@ type opError struct {
 	channelAt          int
 	peak               int // flat index of the largest error
 	peakErr            float64
-	broken             string // an exact rule that does not hold, with its place
-	width              int
+	excess             float64   // largest ratio of error to noise over rows: how far the side strays from the arithmetic assumed of it
+	broken             string    // an exact rule that does not hold, with its place
 }
 
 // squares are the sums that decide: squared error, squared oracle, noise.
@@ -39,7 +39,7 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 	if n := len(want.Shape); n > 0 {
 		width = max(want.Shape[n-1], 1)
 	}
-	o := &opError{rows: make([]squares, (len(got)+width-1)/width), width: width, peakErr: -1}
+	o := &opError{rows: make([]squares, (len(got)+width-1)/width), peakErr: -1}
 	energy := make([]float64, width)
 	for i, x := range got {
 		y := want.Data[i]
@@ -66,6 +66,9 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 	}
 	for _, r := range o.rows {
 		o.err, o.energy, o.noise = o.err+r.err, o.energy+r.energy, o.noise+r.noise
+		if r.err > 0 {
+			o.excess = max(o.excess, r.err/r.noise)
+		}
 	}
 	o.channelAt = argmax(energy)
 	for i := o.channelAt; i < len(got); i += width {
@@ -105,20 +108,8 @@ func exactRule(want oracle.Value, i int, x, y float64) string {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// excess is the largest ratio of error to noise over rows: how far the side
-// strays from the arithmetic that the oracle assumes of it.
-func (o *opError) excess() float64 {
-	worst := 0.0
-	for _, r := range o.rows {
-		if r.err > 0 {
-			worst = math.Max(worst, r.err/r.noise)
-		}
-	}
-	return worst
-}
-
 // valid reports whether the oracle speaks this model's semantics: the
 // reference itself must come out within the noise of its own arithmetic.
 func (o *opError) valid() bool {
-	return o.broken == "" && o.err <= oracle.Confidence*o.noise && o.excess() <= rowConfidence
+	return o.broken == "" && o.err <= oracle.Confidence*o.noise && o.excess <= rowConfidence
 }

@@ -49,5 +49,5 @@ var families = []func(Model) []Hypothesis{
 
 // semantic is a hypothesis that changes what the op means.
 func semantic(change func(*oracle.Semantics)) oracle.Variant {
-	return oracle.Variant{Semantics: change}
+	return oracle.Variant{Semantics: func(_ tap.Key, s *oracle.Semantics) { change(s) }}
 }

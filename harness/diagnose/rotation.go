@@ -51,7 +51,7 @@ func rotations(m Model) []Hypothesis {
 		{ID: "rope-half-the-dims", Aspect: "dims", Taps: taps,
 			Title: "only the first half of the pairs turns",
 			Fix:   "All D/2 pairs turn in Qwen2; there is no partial rotary factor.",
-			Variant: oracle.Variant{Semantics: func(s *oracle.Semantics) {
+			Variant: semantic(func(s *oracle.Semantics) {
 				base, dims := s.RopeBase, float64(s.RopeDims)
 				s.Angle = func(p, _, i int) float64 {
 					if i >= half/2 {
@@ -59,7 +59,7 @@ func rotations(m Model) []Hypothesis {
 					}
 					return float64(p) * math.Pow(base, -2*float64(i)/dims)
 				}
-			}}},
+			})},
 		{ID: "rope-partial-dims", Aspect: "dims", Taps: taps,
 			Title:   "RoPE treats the first D/2 dims of each head as a head of their own",
 			Fix:     "Pass head_dim as the number of rotated dims.",
@@ -67,18 +67,18 @@ func rotations(m Model) []Hypothesis {
 		{ID: "rope-position-one-ahead", Aspect: "position", Taps: taps,
 			Title:   "positions start at 1",
 			Fix:     "The first token of the sequence has position 0.",
-			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, t int) int { return past + t + 1 } })},
+			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, t, _ int) int { return past + t + 1 } })},
 		{ID: "rope-position-one-behind", Aspect: "position", Taps: taps,
 			Title:   "positions are one too small",
 			Fix:     "Token t of a step stands at position past+t.",
-			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, t int) int { return past + t - 1 } })},
+			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, t, _ int) int { return past + t - 1 } })},
 		{ID: "rope-position-not-advanced", Aspect: "position", Taps: taps,
 			Title:   "the position starts again at 0 in every step",
 			Fix:     "Add the number of cached tokens to the position: past+t.",
-			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(_, t int) int { return t } })},
+			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(_, t, _ int) int { return t } })},
 		{ID: "rope-position-constant", Aspect: "position", Taps: taps,
 			Title:   "all tokens of a step are rotated to the step's first position",
 			Fix:     "Each token has its own position: past+t.",
-			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, _ int) int { return past } })},
+			Variant: semantic(func(s *oracle.Semantics) { s.Position = func(past, _, _ int) int { return past } })},
 	}
 }

@@ -88,7 +88,7 @@ func pairs(all []Hypothesis) []candidate {
 	var out []candidate
 	for i, a := range all {
 		for _, b := range all[i+1:] {
-			if a.Aspect == b.Aspect || a.Variant.Formula != nil && b.Variant.Formula != nil {
+			if a.Aspect == b.Aspect {
 				continue
 			}
 			out = append(out, candidate{

@@ -25,16 +25,30 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 			out := (h*tokens + t) * cells
 			for c := range cells {
 				ki := c*kvHeads + g
-				dot, noise := 0.0, 0.0
+				noise := 0.0
 				for d, kv := range k.Row(ki) {
-					dot += qrow[d] * kv
 					noise += narrowed[d]*kv*kv + qrow[d]*qrow[d]*k.noiseAt(ki*dim+d)
 				}
-				y.V[out+c], y.Noise[out+c] = dot, noise
+				y.V[out+c], y.Noise[out+c] = s.dot(qrow, k.Row(ki)), noise
 			}
 		}
 	}
 	return y
+}
+
+// dot is the sum of a[i]*b[i], in order.
+func (s Semantics) dot(a, b []float64) float64 {
+	sum := 0.0
+	if s.Accumulate == nil {
+		for i, v := range b {
+			sum += a[i] * v
+		}
+		return sum
+	}
+	for i, v := range b {
+		sum = s.Accumulate(sum, a[i]*v)
+	}
+	return sum
 }
 
 // softMax is p[h,t,c] = exp(z_c - max z) / sum exp(z - max z) with
@@ -47,46 +61,71 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 // spacing of the smallest normal number is owed absolutely.
 func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 	y := kq.like()
+	z := make([]float64, kq.Width)
 	for r := range kq.N {
 		in, out := kq.Row(r), y.Row(r)
-		pos := past + r%tokens
+		t := r % tokens
 		peak := math.Inf(-1)
 		for c, v := range in {
-			if s.Visible(pos, c) {
-				peak = math.Max(peak, s.ScoreScale*v)
+			if z[c] = s.Masked; s.Visible(past, t, c) {
+				z[c] = s.ScoreScale * v
+			}
+			if z[c] > math.Inf(-1) {
+				peak = math.Max(peak, s.peak(z[c], v))
 			}
 		}
 		sum, seen := 0.0, 0
-		for c, v := range in {
-			if s.Visible(pos, c) {
-				out[c] = math.Exp(s.ScoreScale*v - peak)
-				sum += out[c]
+		for c := range in {
+			if z[c] > math.Inf(-1) || math.IsNaN(z[c]) {
+				out[c] = s.exp(z[c] - peak)
 				seen++
 			}
+			if s.Summed == nil {
+				sum += out[c]
+			} else if s.Summed(past, t, c, kq.Width) {
+				sum += s.exp(s.ScoreScale*in[c] - peak)
+			}
+		}
+		if s.Normaliser != nil {
+			sum = s.Normaliser(sum)
 		}
 		// An error of one score moves its own probability directly and the
 		// others through the sum, where it weighs by the probability.
 		shared, inherited := 0.0, 0.0
-		for c, v := range in {
-			if !s.Visible(pos, c) {
+		for c := range in {
+			if seen == 0 || math.IsInf(z[c], -1) {
 				continue
 			}
 			out[c] /= sum
-			z := s.ScoreScale * v
-			shared += out[c] * out[c] * f32 * (z*z + 4)
+			shared += out[c] * out[c] * f32 * (z[c]*z[c] + 4)
 			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.Width+c)
 		}
-		for c, v := range in {
-			if !s.Visible(pos, c) {
+		for c := range in {
+			if math.IsInf(z[c], -1) {
 				continue
 			}
-			z := s.ScoreScale * v
-			rel := f32*(z*z+peak*peak+(z-peak)*(z-peak)+8) + sumNoise(seen) + shared
+			rel := f32*(z[c]*z[c]+peak*peak+(z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
 			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.Width+c) + inherited
 			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal
 		}
 	}
 	return y
+}
+
+// peak is what a column contributes to its row's maximum.
+func (s Semantics) peak(scaled, raw float64) float64 {
+	if s.Peak == nil {
+		return scaled
+	}
+	return s.Peak(scaled, raw)
+}
+
+// exp is the exponential in the softmax.
+func (s Semantics) exp(x float64) float64 {
+	if s.Exp == nil {
+		return math.Exp(x)
+	}
+	return s.Exp(x)
 }
 
 // smallestNormal is the smallest normal f32, 2^-126.
@@ -113,8 +152,8 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				}
 				vi := c*kvHeads + g
 				own := narrowed[c] + (dotNoise(cells)+a.cacheNMSE())*pv*pv + p.noiseAt(pi*cells+c)
+				s.axpy(y.V[out:out+dim], pv, v.Row(vi))
 				for d, vv := range v.Row(vi) {
-					y.V[out+d] += pv * vv
 					size[d] += math.Abs(pv * vv)
 					y.Noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
 				}
@@ -127,6 +166,19 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 		}
 	}
 	return y
+}
+
+// axpy adds a*x to y.
+func (s Semantics) axpy(y []float64, a float64, x []float64) {
+	if s.Accumulate == nil {
+		for i, v := range x {
+			y[i] += a * v
+		}
+		return
+	}
+	for i, v := range x {
+		y[i] = s.Accumulate(y[i], a*v)
+	}
 }
 
 // attention is an engine's arithmetic where queries and probabilities meet the
@@ -154,10 +206,16 @@ func (a attention) cacheNMSE() float64 {
 // to f32. Mirrors the CPY/SET_ROWS of llama_kv_cache::cpy_k and cpy_v
 // (llama-kv-cache.cpp). A value that is itself recomputed may round to the
 // neighbour, so it carries one rounding of noise.
-func Store(x Rows, kvType string) Rows {
+func Store(x Rows, kvType string) Rows { return store(x, kvType, nil) }
+
+// store is Store of what prepare, unless nil, makes of each value.
+func store(x Rows, kvType string, prepare func(float64) float64) Rows {
 	y := Rows{N: x.N, Width: x.Width, V: make([]float64, len(x.V))}
 	unit := UnitF32
 	for i, v := range x.V {
+		if prepare != nil {
+			v = prepare(v)
+		}
 		if kvType == "f16" {
 			y.V[i] = float64(half.RoundF16(float32(v)))
 			unit = UnitF16

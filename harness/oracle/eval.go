@@ -13,25 +13,31 @@ type evaluation struct {
 	s    *Side
 	k    tap.Key
 	dims tap.Dims
+	sem  Semantics
 	got  derived
 	err  error
 }
 
 // eval recomputes one tap that is not a projection.
 func (o *Oracle) eval(s *Side, k tap.Key) (derived, error) {
-	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step)}
-	if o.variant.Formula != nil {
-		e.got.Rows, e.err = o.variant.Formula(k, e.dims, func(in tap.Key) (Rows, error) {
-			x := e.raw(in)
-			return x, e.err
-		})
-	} else {
-		e.got.Rows = e.formula()
-	}
+	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step), sem: o.semantics(k)}
+	e.got.Rows = e.formula()
+	return e.finish(e.got.Rows)
+}
+
+// finish puts the op's result through the variant.
+func (e *evaluation) finish(y Rows) (derived, error) {
 	if e.err != nil {
 		return derived{}, e.err
 	}
-	e.got.Rows = o.variant.result(k, e.got.Rows, e.dims)
+	y, err := e.o.variant.result(e.k, y, e.dims, func(k tap.Key) (Rows, error) {
+		x := e.raw(k)
+		return x, e.err
+	})
+	if err != nil {
+		return derived{}, err
+	}
+	e.got.Rows = y
 	return e.got, nil
 }
 
@@ -41,7 +47,7 @@ func (e *evaluation) in(key tap.Key) Rows {
 	if e.err != nil {
 		return Rows{}
 	}
-	return e.o.variant.feed(e.k, key, x, e.dims)
+	return e.o.variant.feed(e.k, key, x, e.s.trace.Dims(key.Step))
 }
 
 // raw fetches a recording or recomputes it.
@@ -49,7 +55,7 @@ func (e *evaluation) raw(key tap.Key) Rows {
 	if e.err != nil {
 		return Rows{}
 	}
-	if key.Step < 0 || key.Layer < tap.NoLayer || key.Tap.PerLayer() && key.Layer < 0 || key.Layer >= e.o.hp.NLayer {
+	if key.Step < 0 || key.Step >= len(e.s.trace.Meta().Steps) || key.Layer < tap.NoLayer || key.Tap.PerLayer() && key.Layer < 0 || key.Layer >= e.o.hp.NLayer {
 		e.err = ErrNotApplicable
 		return Rows{}
 	}
@@ -72,9 +78,13 @@ func (e *evaluation) vec(format string) []float64 {
 	if e.k.Layer != tap.NoLayer {
 		name = fmt.Sprintf(format, e.k.Layer)
 	}
+	meant := name
 	name = e.o.variant.tensor(e.k, name)
 	v, err := e.o.vector(name)
-	if err == nil && v == nil {
+	switch {
+	case err == nil && v == nil && name != meant:
+		err = ErrNotApplicable
+	case err == nil && v == nil:
 		err = fmt.Errorf("model: tensor %s is missing", name)
 	}
 	if e.err == nil {
@@ -86,7 +96,7 @@ func (e *evaluation) vec(format string) []float64 {
 // formula computes the tap from its inputs. Each case fetches them first; a
 // failed fetch leaves nothing to compute with.
 func (e *evaluation) formula() Rows {
-	d, sem, k := e.dims, e.o.sem, e.k
+	d, sem, k := e.dims, e.sem, e.k
 	one := func(x Rows, f func(Rows) Rows) Rows {
 		if e.err != nil {
 			return Rows{}
@@ -97,6 +107,9 @@ func (e *evaluation) formula() Rows {
 		return one(x, func(x Rows) Rows { return f(x, y) })
 	}
 	norm := func(x Rows, w []float64) Rows {
+		if e.err == nil && len(w) != x.Width {
+			e.err = ErrNotApplicable
+		}
 		return one(x, func(x Rows) Rows { return rmsNorm(x, w, sem) })
 	}
 	bias := func(x Rows, b []float64) Rows {
@@ -144,59 +157,6 @@ func (e *evaluation) formula() Rows {
 	}
 	e.err = fmt.Errorf("%s: no formula", k)
 	return Rows{}
-}
-
-// embed looks the step's tokens up in token_embd.weight. Mirrors
-// ggml_compute_forward_get_rows (ggml-cpu/ops.cpp). Floats are widened
-// exactly; a quantised row is the rounded product of scale and integer.
-func (e *evaluation) embed() Rows {
-	const name = "token_embd.weight"
-	d := e.dims
-	y := NewRows(d.T, d.E)
-	exact := false
-	switch e.o.weights.Type(name) {
-	case "F32", "F16", "BF16":
-		exact = true
-	}
-	for t, id := range e.s.trace.Meta().Tokens[d.P : d.P+d.T] {
-		w, err := e.o.weights.Rows(name, int(id), int(id)+1)
-		if err != nil {
-			e.err = err
-			return Rows{}
-		}
-		for i, v := range w {
-			y.V[t*d.E+i] = float64(v)
-			if !exact {
-				y.Noise[t*d.E+i] = f32 * float64(v) * float64(v)
-			}
-		}
-	}
-	if exact {
-		y.Noise = nil
-	}
-	return y
-}
-
-// cache is the whole cache after this step's write: the rows of the step
-// before, unchanged, then the stored rounding of this step's.
-func (e *evaluation) cache(fresh tap.Key) Rows {
-	var old Rows
-	if e.dims.P > 0 {
-		old = e.in(tap.At(e.k.Step-1, e.k.Layer, e.k.Tap))
-	}
-	x := e.in(fresh)
-	if e.err != nil {
-		return Rows{}
-	}
-	y := Store(x, e.s.kvType())
-	if e.dims.P == 0 {
-		return y
-	}
-	all := Rows{N: old.N + y.N, Width: y.Width, V: append(old.V[:len(old.V):len(old.V)], y.V...)}
-	if old.Noise != nil || y.Noise != nil {
-		all.Noise = append(noiseOf(old), noiseOf(y)...)
-	}
-	return all
 }
 
 // noiseOf returns a copy of the noise, zeros for recorded values.

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"math"
 
 	"attndiff/traces/tap"
 
@@ -13,92 +14,138 @@ import (
 // time: 7 MB at n_embd 896, so that no whole matrix ever is.
 const weightChunk = 1024
 
-// linear is y = x W^T for several inputs at once, W[out,in] read and widened
+// product is y = x W^T for several inputs at once, W[out,in] read and widened
 // once for all of them. Mirrors ggml_mul_mat (ggml.c) as build_lora_mm calls
-// it. operand[i] is the type that input i's engine narrows activations to.
+// it.
+type product struct {
+	o          *Oracle
+	of         tap.Key
+	name       string // of W
+	out, in    int
+	xs         []Rows
+	operand    []string // type that each input's engine narrows activations to
+	accumulate func(sum, term float64) float64
+
+	cols, rows []float64 // squared norms of W's columns and rows
+}
+
+// compute returns one result per input.
 //
 // Noise: y_ti is a dot product whose term j varies by
 // v_tj = n*f32*x_tj^2 + narrowing_tj + noise_tj, so its variance is
 // sum_j v_tj W_ij^2. That sum is a second matrix product; it is replaced by the
 // rank-one form (sum_j v_tj c_j) * r_i / sum r with c_j and r_i the squared
 // column and row norms of W, which keeps every row's total exact.
-func (o *Oracle) linear(of tap.Key, xs []Rows, name string, operand []string) ([]Rows, error) {
-	shape, ok := o.weights.Shape(name)
-	if !ok || len(shape) != 2 {
-		return nil, fmt.Errorf("model: tensor %s: missing or not a matrix", name)
+func (p *product) compute() ([]Rows, error) {
+	shape, ok := p.o.weights.Shape(p.name)
+	misread := p.o.variant.Matrix != nil
+	switch {
+	case !ok || tap.Elements(shape) != p.out*p.in:
+		return nil, ErrNotApplicable
+	case shape[0] != p.out:
+		misread = true // read as it lies
 	}
-	out, in := shape[0], shape[1]
 	total := 0
-	for _, x := range xs {
-		if x.Width != in {
-			return nil, fmt.Errorf("model: tensor %s wants rows of %d, the trace has %d", name, in, x.Width)
+	for _, x := range p.xs {
+		if x.Width != p.in && p.o.variant.Read != nil {
+			return nil, ErrNotApplicable
+		}
+		if x.Width != p.in {
+			return nil, fmt.Errorf("model: tensor %s wants rows of %d, the trace has %d", p.name, p.in, x.Width)
 		}
 		total += x.N
 	}
-	stacked := make([]float64, 0, total*in)
-	for _, x := range xs {
+	stacked := make([]float64, 0, total*p.in)
+	for _, x := range p.xs {
 		stacked = append(stacked, x.V...)
 	}
-	product := make([]float64, total*out)
-	cols, rowNorm := make([]float64, in), make([]float64, out)
-	size := min(weightChunk, out)
-	if o.variant.Matrix != nil {
-		size = out // a misread matrix is misread as a whole
+	result := make([]float64, total*p.out)
+	p.cols, p.rows = make([]float64, p.in), make([]float64, p.out)
+	size := min(weightChunk, p.out)
+	if misread {
+		size = p.out // a misread matrix is misread as a whole
 	}
-	chunk := make([]float64, size*in)
-	for lo := 0; lo < out; lo += size {
-		hi := min(lo+size, out)
-		w, err := o.weights.Rows(name, lo, hi)
+	chunk := make([]float64, size*p.in)
+	for lo := 0; lo < p.out; lo += size {
+		hi := min(lo+size, p.out)
+		first, last := lo, hi
+		if misread {
+			first, last = 0, shape[0]
+		}
+		w, err := p.o.weights.Rows(p.name, first, last)
 		if err != nil {
 			return nil, err
 		}
-		for i := range hi - lo {
-			norm := 0.0
-			for j, v := range w[i*in : (i+1)*in] {
-				f := float64(v)
-				chunk[i*in+j] = f
-				cols[j] += f * f
-				norm += f * f
-			}
-			rowNorm[lo+i] = norm
+		for i, v := range w {
+			chunk[i] = float64(v)
 		}
-		if o.variant.Matrix != nil {
-			chunk = o.variant.Matrix(of, chunk, out, in)
+		if p.o.variant.Matrix != nil {
+			chunk = p.o.variant.matrix(p.of, chunk, p.out, p.in)
 		}
-		blas64.Gemm(blas.NoTrans, blas.Trans, 1,
-			blas64.General{Rows: total, Cols: in, Stride: in, Data: stacked},
-			blas64.General{Rows: hi - lo, Cols: in, Stride: in, Data: chunk}, 0,
-			blas64.General{Rows: total, Cols: hi - lo, Stride: out, Data: product[lo:]})
+		p.measure(chunk, lo, hi)
+		p.multiply(result[lo:], stacked, chunk, total, hi-lo)
 	}
-	return o.split(xs, operand, product, cols, rowNorm), nil
+	return p.split(result), nil
 }
 
-// split cuts the stacked product back into one result per input and gives each
-// its noise.
-func (o *Oracle) split(xs []Rows, operand []string, product, cols, rowNorm []float64) []Rows {
-	in, out := len(cols), len(rowNorm)
+// measure adds up the squared norms of rows lo to hi; what a misread leaves
+// undefined has none.
+func (p *product) measure(chunk []float64, lo, hi int) {
+	for i := range hi - lo {
+		norm := 0.0
+		for j, v := range chunk[i*p.in : (i+1)*p.in] {
+			if math.IsNaN(v) {
+				continue
+			}
+			p.cols[j] += v * v
+			norm += v * v
+		}
+		p.rows[lo+i] = norm
+	}
+}
+
+// multiply computes n columns of the result, whose rows lie p.out apart.
+func (p *product) multiply(result, x, w []float64, rows, n int) {
+	if p.accumulate == nil {
+		blas64.Gemm(blas.NoTrans, blas.Trans, 1,
+			blas64.General{Rows: rows, Cols: p.in, Stride: p.in, Data: x},
+			blas64.General{Rows: n, Cols: p.in, Stride: p.in, Data: w}, 0,
+			blas64.General{Rows: rows, Cols: n, Stride: p.out, Data: result})
+		return
+	}
+	s := Semantics{Accumulate: p.accumulate}
+	for r := range rows {
+		for i := range n {
+			result[r*p.out+i] = s.dot(x[r*p.in:(r+1)*p.in], w[i*p.in:(i+1)*p.in])
+		}
+	}
+}
+
+// split cuts the stacked result back into one per input and gives each its
+// noise.
+func (p *product) split(result []float64) []Rows {
 	sum := 0.0
-	for _, v := range rowNorm {
+	for _, v := range p.rows {
 		sum += v
 	}
 	if sum == 0 {
 		sum = 1
 	}
-	ys := make([]Rows, len(xs))
-	narrowed := make([]float64, in)
+	ys := make([]Rows, len(p.xs))
+	narrowed := make([]float64, p.in)
 	at := 0
-	for i, x := range xs {
-		y := Rows{N: x.N, Width: out, V: product[at : at+x.N*out], Noise: make([]float64, x.N*out)}
-		at += x.N * out
+	for i, x := range p.xs {
+		y := Rows{N: x.N, Width: p.out, V: result[at : at+x.N*p.out], Noise: make([]float64, x.N*p.out)}
+		at += x.N * p.out
 		for r := range x.N {
 			row := x.Row(r)
-			operandNoise(narrowed, row, operand[i])
+			operandNoise(narrowed, row, p.operand[i])
 			spread := 0.0
 			for j, v := range row {
-				spread += (dotNoise(in)*v*v + narrowed[j] + x.noiseAt(r*in+j)) * cols[j]
+				spread += (dotNoise(p.in)*v*v + narrowed[j] + x.noiseAt(r*p.in+j)) * p.cols[j]
 			}
-			for c, norm := range rowNorm {
-				y.Noise[r*out+c] = spread * norm / sum
+			for c, norm := range p.rows {
+				y.Noise[r*p.out+c] = spread * norm / sum
 			}
 		}
 		ys[i] = y

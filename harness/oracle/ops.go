@@ -11,11 +11,12 @@ func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 	y := x.like()
 	for r := range x.N {
 		in, out := x.Row(r), y.Row(r)
-		mean, f := s.rowFactor(in)
+		factor := s.rowFactors(x, r)
 		for i, v := range in {
+			mean, f := factor(i)
 			gain := f
 			if !s.NormBare {
-				gain *= w[i]
+				gain *= s.NormOffset + w[i]
 			}
 			out[i] = (v - mean) * gain
 			at := r*x.Width + i
@@ -25,8 +26,34 @@ func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 	return y
 }
 
-// rowFactor returns what a row is centred by (0 for RMSNorm) and scaled by.
-func (s Semantics) rowFactor(row []float64) (mean, factor float64) {
+// rowFactors returns what each element of row r is centred by (0 for RMSNorm)
+// and scaled by. A row that does not exist leaves it undefined.
+func (s Semantics) rowFactors(x Rows, r int) func(e int) (mean, factor float64) {
+	if s.NormRow != nil {
+		r = s.NormRow(r)
+	}
+	if r < 0 || r >= x.N {
+		return func(int) (float64, float64) { return 0, math.NaN() }
+	}
+	if s.NormGroup == nil {
+		mean, f := s.rowFactor(x.Row(r), 0)
+		return func(int) (float64, float64) { return mean, f }
+	}
+	type moments struct{ mean, factor float64 }
+	groups := map[int]moments{}
+	return func(e int) (float64, float64) {
+		g := s.NormGroup(e)
+		m, ok := groups[g]
+		if !ok {
+			m.mean, m.factor = s.rowFactor(x.Row(r), g)
+			groups[g] = m
+		}
+		return m.mean, m.factor
+	}
+}
+
+// rowFactor is what a row's elements of one group are centred and scaled by.
+func (s Semantics) rowFactor(row []float64, group int) (mean, factor float64) {
 	n := float64(len(row))
 	if s.NormWidth > 0 {
 		n = float64(s.NormWidth)
@@ -37,23 +64,44 @@ func (s Semantics) rowFactor(row []float64) (mean, factor float64) {
 		}
 	}
 	sum := 0.0
-	for _, v := range row {
-		sum += (v - mean) * (v - mean)
+	for e, v := range row {
+		if s.NormTerm == nil || s.NormTerm(group, e) {
+			sum += (v - mean) * (v - mean)
+		}
 	}
-	if s.EpsOutside {
+	switch {
+	case s.NormNoRoot:
+		return mean, 1 / (sum/n + s.RMSEps)
+	case s.EpsOutside:
 		return mean, 1 / (math.Sqrt(sum/n) + s.RMSEps)
 	}
 	return mean, 1 / math.Sqrt(sum/n+s.RMSEps)
 }
 
 // addBias is y = x + b, b of one row's width. Mirrors the ggml_add of bq, bk
-// and bv in llm_build_qwen2.
+// and bv in llm_build_qwen2. An element that the bias does not have is
+// undefined.
 func addBias(x Rows, b []float64, s Semantics) Rows {
 	y := x.like()
 	for r := range x.N {
 		in, out := x.Row(r), y.Row(r)
+		scale := s.BiasScale
+		if s.BiasRow != nil && !s.BiasRow(r) {
+			scale = 0
+		}
 		for i, v := range in {
-			out[i] = v + s.BiasScale*b[i]
+			j := i
+			if s.BiasIndex != nil {
+				j = s.BiasIndex(i)
+			}
+			switch {
+			case scale == 0:
+				out[i] = v
+			case j < 0 || j >= len(b):
+				out[i] = math.NaN()
+			default:
+				out[i] = v + scale*b[j]
+			}
 			at := r*x.Width + i
 			y.Noise[at] = f32*out[i]*out[i] + x.noiseAt(at)
 		}
@@ -91,6 +139,10 @@ func swiglu(g, u Rows, s Semantics) Rows {
 	return y
 }
 
+// Rope rotates the heads of rows as the model does where the semantics say
+// nothing else; pos holds one position per token.
+func Rope(x Rows, heads int, pos []int, s Semantics) Rows { return rope(x, heads, pos, s) }
+
 // rope rotates each head's pairs (a, b) by theta = pos * base^(-2i/dims):
 //
 //	a' = a cos(theta) - b sin(theta)
@@ -119,6 +171,9 @@ func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 			a, b := in[ia], in[ib]
 			na, nb := noise[ia], noise[ib]
 			out[ia], out[ib] = a*cos-b*sin, a*sin+b*cos
+			if s.Rotate != nil {
+				out[ia], out[ib] = s.Rotate(a, b, sin, cos)
+			}
 			turn := f32 * (theta*theta*float64(i*i+4) + 4)
 			terms := 2 * f32 * (a*a + b*b)
 			noise[ia] = turn*out[ib]*out[ib] + terms + cos*cos*na + sin*sin*nb

@@ -124,7 +124,7 @@ func TestVariantsExceedNoise(t *testing.T) {
 		"interleaved": func(s *Semantics) { s.Pairing = Interleaved },
 		"base 1e4":    func(s *Semantics) { s.RopeBase = 1e4 },
 		"sign":        func(s *Semantics) { s.RopeTurns = -1 },
-		"offset":      func(s *Semantics) { s.Position = func(past, t int) int { return past + t + 1 } },
+		"offset":      func(s *Semantics) { s.Position = func(past, t, _ int) int { return past + t + 1 } },
 		"half dims":   func(s *Semantics) { s.RopeDims = hp.HeadDim / 2 },
 	}
 	for name, change := range cases {

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"slices"
 
 	"attndiff/traces/tap"
@@ -32,7 +33,7 @@ type Request struct {
 // mixed; the weights are read once for all of them.
 func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 	var results []derived
-	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" && o.variant.Formula == nil {
+	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" {
 		batch, err := o.evalLinear(reqs)
 		if err != nil {
 			return nil, err
@@ -68,30 +69,37 @@ func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 // evalLinear recomputes projections: all inputs are stacked into one product.
 func (o *Oracle) evalLinear(reqs []Request) ([]derived, error) {
 	of := reqs[0].Key
-	name := o.variant.tensor(of, o.resolve(weightOf(of)))
-	xs, operand, from := make([]Rows, len(reqs)), make([]string, len(reqs)), make([]derived, len(reqs))
+	name := o.resolve(weightOf(of))
+	shape, ok := o.weights.Shape(name)
+	if !ok || len(shape) != 2 {
+		return nil, fmt.Errorf("model: tensor %s: missing or not a matrix", name)
+	}
+	p := product{o: o, of: of, name: o.variant.tensor(of, name), out: shape[0], in: shape[1], accumulate: o.semantics(of).Accumulate}
+	from := make([]*evaluation, len(reqs))
 	for i, r := range reqs {
 		e := &evaluation{o: o, s: r.Side, k: r.Key, dims: r.Side.trace.Dims(r.Key.Step)}
 		x := e.in(linearInput(r.Key))
 		if e.err != nil {
 			return nil, e.err
 		}
-		d := e.got
-		d.Rows = flat(x, e.dims.T)
-		from[i], xs[i], operand[i] = d, d.Rows, "F32"
+		operand := "F32"
 		if r.Side.arith == GGML {
-			operand[i] = o.weights.Type(name)
+			operand = o.weights.Type(name)
 		}
+		from[i] = e
+		p.xs, p.operand = append(p.xs, flat(x, e.dims.T)), append(p.operand, operand)
 	}
-	ys, err := o.linear(of, xs, name, operand)
+	ys, err := p.compute()
 	if err != nil {
 		return nil, err
 	}
+	results := make([]derived, len(reqs))
 	for i, y := range ys {
-		k := reqs[i].Key
-		from[i].Rows = o.variant.result(k, split(y, k, o.hp), reqs[i].Side.trace.Dims(k.Step))
+		if results[i], err = from[i].finish(split(y, reqs[i].Key, o.hp)); err != nil {
+			return nil, err
+		}
 	}
-	return from, nil
+	return results, nil
 }
 
 // split views a projection's rows as heads where the tap has them.

@@ -167,7 +167,7 @@ func TestJudge(t *testing.T) {
 			nil, []tap.Tap{tap.KQSoftMax}, tap.At(0, 0, tap.KQSoftMax)},
 		{"eps ten times too large", with(func(s *oracle.Semantics) { s.RMSEps = 1e-5 }, tap.AttnNorm),
 			nil, []tap.Tap{tap.AttnNorm}, tap.At(0, 0, tap.AttnNorm)},
-		{"mask off by one", with(func(s *oracle.Semantics) { s.Visible = func(p, c int) bool { return c <= p+1 } }, tap.KQSoftMax),
+		{"mask off by one", with(func(s *oracle.Semantics) { s.Visible = func(past, t, c int) bool { return c <= past+t+1 } }, tap.KQSoftMax),
 			nil, []tap.Tap{tap.KQSoftMax}, tap.At(0, 0, tap.KQSoftMax)},
 		{"three faults at once", with(func(s *oracle.Semantics) {
 			s.RopeBase, s.ScoreScale = 1e4, 1.0/64

@@ -1,0 +1,93 @@
+package oracle
+
+import (
+	"math"
+
+	"attndiff/traces/tap"
+)
+
+// cache is the whole cache after this step's write: the rows of the step
+// before, unchanged, then the stored rounding of this step's. Where the
+// semantics say where rows go, it is what all writes so far leave.
+func (e *evaluation) cache(fresh tap.Key) Rows {
+	if e.sem.CacheWrite != nil || e.sem.CacheRead != nil {
+		return e.history(fresh.Tap)
+	}
+	var old Rows
+	if e.dims.P > 0 {
+		old = e.in(tap.At(e.k.Step-1, e.k.Layer, e.k.Tap))
+	}
+	x := e.in(fresh)
+	if e.err != nil {
+		return Rows{}
+	}
+	y := store(x, e.s.kvType(), e.sem.Stored)
+	if e.dims.P == 0 {
+		return y
+	}
+	all := Rows{N: old.N + y.N, Width: y.Width, V: append(old.V[:len(old.V):len(old.V)], y.V...)}
+	if old.Noise != nil || y.Noise != nil {
+		all.Noise = append(noiseOf(old), noiseOf(y)...)
+	}
+	return all
+}
+
+// history replays every write of the run up to this one, and reads this
+// layer's positions back. A position that nothing was written to is undefined.
+func (e *evaluation) history(fresh tap.Tap) Rows {
+	sem := e.sem
+	if sem.CacheWrite == nil {
+		sem.CacheWrite = func(layer, past, t, _ int) Slot { return Slot{layer, past + t} }
+	}
+	if sem.CacheRead == nil {
+		sem.CacheRead = func(layer, p, _ int) Slot { return Slot{layer, p} }
+	}
+	type origin struct{ step, layer, token int }
+	held := map[Slot]origin{}
+	for step := 0; step <= e.k.Step; step++ {
+		d := e.s.trace.Dims(step)
+		for layer := range e.o.hp.NLayer {
+			if step == e.k.Step && layer > e.k.Layer {
+				break // not run yet
+			}
+			for t := range d.T {
+				if to := sem.CacheWrite(layer, d.P, t, d.T); to.Row >= 0 {
+					held[to] = origin{step, layer, t}
+				}
+			}
+		}
+	}
+	d := e.dims
+	y := NewRows(d.C()*d.G, d.D)
+	rows := map[tap.Key]Rows{}
+	var noise bool
+	for p := range d.C() {
+		at := p * d.G * d.D
+		from, ok := held[sem.CacheRead(e.k.Layer, p, d.C())]
+		if !ok {
+			for i := range d.G * d.D {
+				y.V[at+i] = math.NaN()
+			}
+			continue
+		}
+		k := tap.At(from.step, from.layer, fresh)
+		x, ok := rows[k]
+		if !ok {
+			if x = e.in(k); e.err != nil {
+				return Rows{}
+			}
+			x = store(x, e.s.kvType(), e.sem.Stored)
+			rows[k] = x
+		}
+		row := from.token * d.G * d.D
+		copy(y.V[at:at+d.G*d.D], x.V[row:])
+		for i := range d.G * d.D {
+			y.Noise[at+i] = x.noiseAt(row + i)
+		}
+		noise = noise || x.Noise != nil
+	}
+	if !noise {
+		y.Noise = nil
+	}
+	return y
+}

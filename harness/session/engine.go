@@ -44,6 +44,10 @@ type Spec struct {
 	Threads   int      `json:"threads,omitempty"` // 0: the engine's own choice
 	Context   int      `json:"context"`           // tokens the KV cache must hold
 	Seed      uint64   `json:"seed,omitempty"`    // varies what a correct engine must not depend on
+
+	// Ordinary has memory that nobody wrote hold an ordinary number instead of
+	// NaN, where the engine can choose.
+	Ordinary bool `json:"ordinary_memory,omitempty"`
 }
 
 // Opener opens the engine that a spec names. It runs in the worker.

@@ -13,6 +13,10 @@ type Job struct {
 	Text   string  `json:"text,omitempty"`   // the prompt, tokenized by this engine
 	Tokens []int32 `json:"tokens,omitempty"` // or the prompt as ids
 	Passes []Pass  `json:"passes"`
+
+	// Warm runs one token before the first pass, which else pays for reading
+	// the weights: the times of passes shall compare.
+	Warm bool `json:"warm,omitempty"`
 }
 
 // Model identifies the model in the traces a job writes.
@@ -75,7 +79,8 @@ type PassResult struct {
 	Choices []int32  `json:"choices"` // greedy choice after each step
 	Logits  []uint64 `json:"logits"`  // digest of each step's last logits row, bit for bit
 	Ended   bool     `json:"ended"`   // an end-of-generation token was chosen
-	Seconds float64  `json:"seconds"`
+	Seconds float64  `json:"seconds"` // the engine's, copying recordings out of it included
+	Write   float64  `json:"write"`   // writing recordings to the file
 }
 
 // Decoded returns the tokens fed after step 0.

@@ -11,8 +11,7 @@ import (
 	"attndiff/traces/trace"
 )
 
-// run makes one pass over the prompt, recording it when the pass says so. Its
-// time includes writing the recording out.
+// run makes one pass over the prompt, recording it when the pass says so.
 func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, error) {
 	out.mark.clear()
 	began := time.Now()
@@ -27,16 +26,19 @@ func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, e
 	if err != nil {
 		return nil, err
 	}
-	sink := watched{trace.Filter{Sink: w, Taps: p.Select.Taps, Layers: p.Select.Layers}, out.mark}
+	var writing time.Duration
+	sink := watched{trace.Filter{Sink: w, Taps: p.Select.Taps, Layers: p.Select.Layers}, out.mark, &writing}
 	done, err := p.drive(res.Prompt, eng, sink, out)
 	if err != nil {
 		w.Abort()
 		return nil, err
 	}
+	done.Seconds = (time.Since(began) - writing).Seconds()
+	closing := time.Now()
 	if err := w.Close(j.meta(res.Info, done)); err != nil {
 		return nil, err
 	}
-	done.Seconds = time.Since(began).Seconds()
+	done.Write = (writing + time.Since(closing)).Seconds()
 	return done, nil
 }
 
@@ -124,16 +126,19 @@ func digest(logits []float32) uint64 {
 }
 
 // watched marks each recording after it is made, so that the last one before
-// a crash is known.
+// a crash is known, and adds up the time that writing takes.
 type watched struct {
 	trace.Sink
-	mark *mark
+	mark    *mark
+	writing *time.Duration
 }
 
 func (w watched) Put(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
-	if err := w.Sink.Put(k, dt, shape, raw); err != nil {
-		return err
+	began := time.Now()
+	err := w.Sink.Put(k, dt, shape, raw)
+	*w.writing += time.Since(began)
+	if err == nil {
+		w.mark.set(k)
 	}
-	w.mark.set(k)
-	return nil
+	return err
 }

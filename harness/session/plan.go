@@ -72,6 +72,7 @@ func (p *Plan) lead(ctx context.Context, r *Runner, run *Run) (*Recording, error
 	if err := job.Resolve(ctx, r); err != nil {
 		return nil, err
 	}
+	job.Warm = true
 	job.Passes = []Pass{
 		{Name: "record", Decode: p.Decode, Trace: file, Select: p.Select},
 		{Name: "plain", Decode: p.Decode},
@@ -95,16 +96,12 @@ func (p *Plan) follow(ctx context.Context, r *Runner, side Side, role string, le
 	}
 	steps := leader.Meta.Steps
 	file := filepath.Join(p.Dir, role+".safetensors")
-	job := p.Job(side)
-	job.Text, job.Tokens = "", leader.Meta.Tokens
-	job.Spec.Context = len(job.Tokens)
-	if kv := leader.Meta.Hparams.KVType; kv != "" {
-		job.Spec.KV = kv
-	}
+	job := p.following(side, leader)
 	job.Passes = []Pass{{Name: "record", Steps: steps, Trace: file, Select: p.Select}}
 	if role == "ours" {
 		job.Spec.Faults = p.Faults
 	} else {
+		job.Warm = true
 		job.Passes = append(job.Passes, Pass{Name: "plain", Steps: steps})
 	}
 	if len(steps) > 1 {
@@ -121,6 +118,33 @@ func (p *Plan) follow(ctx context.Context, r *Runner, side Side, role string, le
 		return nil, err
 	}
 	return recorded(side, file, job, res, &res.Passes[len(res.Passes)-1]), nil
+}
+
+// Again runs ours once more on the recorded tokens, with ordinary numbers in
+// memory that nobody wrote, and records it beside the first recording.
+func (p *Plan) Again(ctx context.Context, r *Runner, run *Run) (*Recording, error) {
+	job := p.following(p.Ours, run.Reference)
+	job.Spec.Faults = p.Faults
+	job.Spec.Ordinary = true
+	file := filepath.Join(p.Dir, "ours-again.safetensors")
+	job.Passes = []Pass{{Name: "again", Steps: run.Reference.Meta.Steps, Trace: file, Select: p.Select}}
+	res, err := r.Do(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	return recorded(p.Ours, file, job, res, &res.Passes[0]), nil
+}
+
+// following is the job of running an engine on the leader's tokens, without
+// passes.
+func (p *Plan) following(side Side, leader *Recording) Job {
+	job := p.Job(side)
+	job.Text, job.Tokens = "", leader.Meta.Tokens
+	job.Spec.Context = len(job.Tokens)
+	if kv := leader.Meta.Hparams.KVType; kv != "" {
+		job.Spec.KV = kv
+	}
+	return job
 }
 
 // Job is the plan's prompt for one engine, without passes.

@@ -49,7 +49,7 @@ type Recording struct {
 	Own   []int32
 	Ended bool
 
-	Seconds map[string]float64 // by stage: "open", then each pass by name
+	Seconds map[string]float64 // by stage: "open", each pass by name, "write" of the recording
 }
 
 // load fills in a recording that lies in a file already.
@@ -77,5 +77,6 @@ func recorded(side Side, file string, job Job, res *Result, own *PassResult) *Re
 	for _, p := range res.Passes {
 		rec.Seconds[p.Name] = p.Seconds
 	}
+	rec.Seconds["write"] = res.Passes[0].Write
 	return rec
 }

@@ -75,8 +75,14 @@ func work(r io.Reader, out *frames, open Opener) (*Result, error) {
 	if err := job.check(res.Prompt, res.Info.Hparams.NVocab); err != nil {
 		return nil, &InputError{err}
 	}
+	if job.Warm {
+		out.send(frame{Stage: "warm-up"})
+		if _, err := eng.Step(0, res.Prompt[:1], nil); err != nil {
+			return nil, err
+		}
+	}
 	for i := range job.Passes {
-		if i > 0 {
+		if i > 0 || job.Warm {
 			if err := eng.Reset(); err != nil {
 				return nil, err
 			}

@@ -208,10 +208,7 @@ func TestPortableContexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Device{options: strict, library: lib, kernels: map[string]kernels.Kernel{}}
-	for _, k := range list {
-		d.kernels[k.Name] = k
-	}
+	d := newDevice(lib, list, strict)
 	defer d.Close()
 	b := &bench{t, d}
 	const n = 77

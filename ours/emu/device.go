@@ -31,6 +31,10 @@ type Options struct {
 	// another order, so runs in two orders that differ show a missing barrier.
 	Order string
 	Seed  int64 // for "shuffle"
+	// Ordinary fills memory with a small number instead of NaN. What reads
+	// memory that nobody wrote then goes on with a wrong but finite value, so
+	// that the ops after it can be judged; missing writes are not looked for.
+	Ordinary bool
 	// CacheDir is where compiled kernels are kept; "" is the user's cache.
 	CacheDir string
 }
@@ -42,6 +46,8 @@ type Device struct {
 	order   uint32
 	kernels map[string]kernels.Kernel
 	library *library
+	// guardZone is what an untouched guard zone holds.
+	guardZone []byte
 
 	mu         sync.Mutex
 	buffers    []*buffer
@@ -78,11 +84,20 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{options: options, order: order, library: lib, kernels: map[string]kernels.Kernel{}}
+	d := newDevice(lib, list, options)
+	d.order = order
+	return d, nil
+}
+
+// newDevice returns a device that runs a library's kernels in forward order.
+func newDevice(lib *library, list []kernels.Kernel, options Options) *Device {
+	d := &Device{options: options, library: lib, kernels: map[string]kernels.Kernel{},
+		guardZone: make([]byte, 2*guardBytes)}
+	fill(d.guardZone, options.guard())
 	for _, k := range list {
 		d.kernels[k.Name] = k
 	}
-	return d, nil
+	return d
 }
 
 // Name says what the device is.

@@ -39,7 +39,10 @@ func (d *Device) Launch(l device.Launch) error {
 		return fail(fmt.Errorf("there is no such kernel; there are %s", d.kernelNames()))
 	}
 	j := job{label: label(l.Kernel, l.At), shared: l.SharedBytes, order: d.order,
-		seed: uint64(d.options.Seed) + uint64(d.launches), poison: d.options.Checks}
+		seed: uint64(d.options.Seed) + uint64(d.launches)}
+	if d.options.Checks {
+		j.poison = d.options.unused()
+	}
 	if j.kernel = d.library.kernel(k.Name); j.kernel == nil {
 		return fail(fmt.Errorf("the kernel library lacks it; delete %s to have it rebuilt", d.library.path))
 	}
@@ -51,7 +54,11 @@ func (d *Device) Launch(l device.Launch) error {
 	if err != nil {
 		return fail(err)
 	}
-	fresh, err := d.freshen(l.Writes, freshPattern(d.launches))
+	pattern := freshPattern(d.launches)
+	if d.options.Ordinary {
+		pattern = ordinaryPattern
+	}
+	fresh, err := d.freshen(l.Writes, pattern)
 	if err != nil {
 		return fail(err)
 	}
@@ -71,8 +78,8 @@ func (d *Device) Launch(l device.Launch) error {
 		found = append(found, Violation{k.Name, l.At, d.explain(j.outcome)})
 	}
 	found = append(found, d.checkGuards(touched, k.Name, l.At)...)
-	if j.outcome.finished {
-		found = append(found, leftOut(fresh, freshPattern(d.launches), k.Name, l.At)...)
+	if j.outcome.finished && !d.options.Ordinary {
+		found = append(found, leftOut(fresh, pattern, k.Name, l.At)...)
 	}
 	d.launches++
 	d.last = Violation{Kernel: k.Name, At: l.At}

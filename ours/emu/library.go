@@ -95,7 +95,7 @@ type job struct {
 	shared      int
 	order       uint32
 	seed        uint64
-	poison      bool
+	poison      uint16 // what fresh shared memory holds, 0 for leaving it as it is
 
 	outcome outcome
 }
@@ -130,8 +130,8 @@ func (l *library) launch(j *job) {
 		p.grid[i], p.block[i] = C.uint32_t(j.grid[i]), C.uint32_t(j.block[i])
 	}
 	p.shared_bytes, p.order, p.seed = C.uint32_t(j.shared), C.uint32_t(j.order), C.uint64_t(j.seed)
-	if j.poison {
-		p.poison = 1
+	if j.poison != 0 {
+		p.poison = C.uint32_t(j.poison)<<16 | C.uint32_t(j.poison)
 	}
 
 	l.mu.Lock()

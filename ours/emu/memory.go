@@ -34,7 +34,8 @@ type buffer struct {
 func (b *buffer) Bytes() int    { return len(b.data) }
 func (b *buffer) Label() string { return b.label }
 
-// Alloc returns a buffer of n bytes, full of NaN if the device checks memory.
+// Alloc returns a buffer of n bytes, full of NaN (or an ordinary number, see
+// [Options]) if the device checks memory.
 func (d *Device) Alloc(n int, label string) (device.Buffer, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -57,9 +58,9 @@ func (d *Device) Alloc(n int, label string) (device.Buffer, error) {
 	b := &buffer{owner: d, label: label, mapping: mapping, before: used[:guardBytes],
 		data: used[guardBytes : guardBytes+n : guardBytes+n], after: used[guardBytes+n:]}
 	if d.options.Checks {
-		fill(b.before, guardPattern)
-		fill(b.data, poisonPattern)
-		fill(b.after, guardPattern)
+		fill(b.before, d.options.guard())
+		fill(b.data, d.options.unused())
+		fill(b.after, d.options.guard())
 	}
 	d.buffers = append(d.buffers, b)
 	return b, nil
@@ -135,15 +136,15 @@ func (d *Device) checkGuards(list []*buffer, kernel string, at tapKey) []Violati
 	for _, b := range list {
 		// The zone after the data starts with the pattern's low half, as fill
 		// does, whatever the parity of its address.
-		if first, end, ok := damage(b.after); !ok {
+		if first, end, ok := damage(b.after, d.guardZone); !ok {
 			found = append(found, Violation{kernel, at, fmt.Sprintf("wrote %d bytes past the end of buffer %q (%d bytes), at offset %d",
 				end-first, b.label, len(b.data), len(b.data)+first)})
-			fill(b.after, guardPattern)
+			fill(b.after, d.options.guard())
 		}
-		if first, end, ok := damage(b.before); !ok {
+		if first, end, ok := damage(b.before, d.guardZone); !ok {
 			found = append(found, Violation{kernel, at, fmt.Sprintf("wrote %d bytes before the start of buffer %q, at offset %d",
 				end-first, b.label, first-len(b.before))})
-			fill(b.before, guardPattern)
+			fill(b.before, d.options.guard())
 		}
 	}
 	return found

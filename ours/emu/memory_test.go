@@ -204,3 +204,17 @@ func TestBadMemoryUse(t *testing.T) {
 		t.Errorf("closing twice: %v", err)
 	}
 }
+
+// TestOrdinaryMemory: memory that nobody wrote holds a finite number, missing
+// writes are not looked for, stray ones still are.
+func TestOrdinaryMemory(t *testing.T) {
+	b := open(t, Options{Checks: true, Strict: true, Ordinary: true}, "memory.cu")
+	y := b.alloc(400, "y")
+	for i, v := range get[float32](b, y) {
+		if !(v > 0 && v < 1) {
+			t.Fatalf("element %d of fresh memory is %g, want a small number", i, v)
+		}
+	}
+	err := b.run("write_shifted", 1, 128, at(y), device.Int(100), device.Int(1))
+	wantError(t, err, `wrote 4 bytes past the end of buffer "y"`)
+}

@@ -15,6 +15,8 @@ import (
 const (
 	poisonPattern = 0x7fd5 // memory that nothing was written to yet (block.h: POISON)
 	guardPattern  = 0x7fea // guard zones (block.h: GUARD)
+	// ordinaryPattern is a finite number instead: 1 as f16, 0.0078 as bf16 and f32.
+	ordinaryPattern = 0x3c00
 )
 
 // freshPattern is what the n-th launch's outputs are filled with. It changes
@@ -32,6 +34,22 @@ func freshPattern(n int) uint16 {
 	return p
 }
 
+// unused is what memory holds that nothing was written to yet.
+func (o Options) unused() uint16 {
+	if o.Ordinary {
+		return ordinaryPattern
+	}
+	return poisonPattern
+}
+
+// guard is what guard zones hold.
+func (o Options) guard() uint16 {
+	if o.Ordinary {
+		return ordinaryPattern
+	}
+	return guardPattern
+}
+
 // fill fills memory with the pattern; an odd last byte gets its low half.
 func fill(mem []byte, pattern uint16) {
 	if len(mem) == 0 {
@@ -45,17 +63,11 @@ func fill(mem []byte, pattern uint16) {
 	}
 }
 
-// guardZone is what an untouched guard zone holds.
-var guardZone = func() []byte {
-	zone := make([]byte, 2*guardBytes)
-	fill(zone, guardPattern)
-	return zone
-}()
-
 // damage returns the first and one past the last byte of a guard zone that was
-// written to; ok if there is none. The zone starts with the pattern's low half.
-func damage(zone []byte) (first, end int, ok bool) {
-	want := guardZone[:len(zone)]
+// written to; ok if there is none. untouched is what such a zone holds, at
+// least as long; a zone starts with the pattern's low half.
+func damage(zone, untouched []byte) (first, end int, ok bool) {
+	want := untouched[:len(zone)]
 	if bytes.Equal(zone, want) {
 		return 0, 0, true
 	}

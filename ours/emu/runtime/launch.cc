@@ -118,7 +118,7 @@ static void run_warp(unsigned warp) {
 // Runs one block; false if the launch is over.
 static bool run_block() {
     if (launch->poison) {
-        shared_poison(launch->shared_bytes);
+        shared_poison(launch->shared_bytes, launch->poison);
     }
     for (unsigned t = 0; t < thread_count; t++) {
         threads[t].state = FRESH;

@@ -47,11 +47,11 @@ static int damage(const char *margin) {
 // Dynamic shared memory is padded to whole words.
 static char *dynamic_end(uint32_t bytes) { return emu_dynamic_shared + ((bytes + 3) & ~3u); }
 
-void shared_poison(uint32_t bytes) {
+void shared_poison(uint32_t bytes, uint32_t poison) {
     fill(emu_shared_begin, emu_shared_begin + SHARED_MARGIN, GUARD);
-    fill(emu_shared_begin + SHARED_MARGIN, emu_shared_end, POISON);
+    fill(emu_shared_begin + SHARED_MARGIN, emu_shared_end, poison);
     fill(emu_shared_end, emu_shared_end + SHARED_MARGIN, GUARD);
-    fill(emu_dynamic_shared, dynamic_end(bytes), POISON);
+    fill(emu_dynamic_shared, dynamic_end(bytes), poison);
     fill(dynamic_end(bytes), dynamic_end(bytes) + SHARED_MARGIN, GUARD);
 }
 

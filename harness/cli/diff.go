@@ -71,7 +71,7 @@ func (d *diff) run(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	in.Run, in.Timing = run, timing(run)
-	err = judge(in, model, progress)
+	err = d.judge(ctx, plan, runner, in, model, progress)
 	progress.done()
 	if err != nil {
 		return 0, err

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"attndiff/harness/diagnose"
 	"attndiff/harness/engines"
 	"attndiff/harness/report"
 	"attndiff/harness/session"
@@ -13,9 +15,10 @@ import (
 	"attndiff/traces/trace"
 )
 
-// judge opens both recordings of a run, has them judged and completes the
-// report's input. Without a model drift alone is judged and ids stay ids.
-func judge(in *report.Input, model *gguf.File, p *progress) error {
+// judge has both recordings of a run judged, the wrong ops explained and the
+// report's input completed. Without a model drift alone is judged and ids stay
+// ids.
+func (d *diff) judge(ctx context.Context, plan *session.Plan, runner *session.Runner, in *report.Input, model *gguf.File, p *progress) error {
 	began := time.Now()
 	ref, err := trace.Open(in.Run.Reference.File)
 	if err != nil {
@@ -26,9 +29,24 @@ func judge(in *report.Input, model *gguf.File, p *progress) error {
 	if err != nil {
 		return err
 	}
-	defer ours.Close()
+	defer func() { ours.Close() }()
 	if in.Result, err = verdict.Judge(ref, ours, model, verdict.Options{Progress: p.share}); err != nil {
 		return err
+	}
+	result := in.Result
+	if result.Blind() && plan.Ours.Trace == "" {
+		again, err := plan.Again(ctx, runner, in.Run)
+		if err != nil {
+			return err
+		}
+		ours.Close()
+		if ours, err = trace.Open(again.File); err != nil {
+			return err
+		}
+		if result, err = verdict.Judge(ref, ours, model, verdict.Options{Progress: p.share}); err != nil {
+			return err
+		}
+		in.Result = verdict.Merge(in.Result, result)
 	}
 	if model != nil {
 		vocab, err := model.Vocab()
@@ -41,7 +59,10 @@ func judge(in *report.Input, model *gguf.File, p *progress) error {
 		in.Locate = engines.Locate
 	}
 	in.Timing["compare"] = time.Since(began).Seconds()
-	return nil
+	began = time.Now()
+	in.Diagnoses, err = diagnose.Run(diagnose.Bench{Reference: ref, Ours: ours, Model: model, Result: result})
+	in.Timing["diagnose"] = time.Since(began).Seconds()
+	return err
 }
 
 // timing lists what a run took: each engine's passes and their sum.

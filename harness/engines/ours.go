@@ -43,7 +43,7 @@ func openEmu(spec session.Spec) (session.Engine, error) {
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
-	options := emu.Options{Checks: true}
+	options := emu.Options{Checks: true, Ordinary: spec.Ordinary}
 	if spec.Seed != 0 {
 		options.Order, options.Seed = "shuffle", int64(spec.Seed)
 	}

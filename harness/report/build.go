@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"attndiff/harness/diagnose"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
@@ -11,15 +12,16 @@ import (
 
 // Input is everything a report is made of.
 type Input struct {
-	Run     *session.Run
-	Result  *verdict.Result
-	Name    string               // of the prompt, "" when it has none
-	Text    string               // of the prompt, "" when it came as ids
-	Faults  []string             // planted in ours
-	Decode  func([]int32) string // ids to text; nil without a model
-	Locate  func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
-	Timing  Timing
-	Command string // that gives this report again
+	Run       *session.Run
+	Result    *verdict.Result
+	Name      string               // of the prompt, "" when it has none
+	Text      string               // of the prompt, "" when it came as ids
+	Faults    []string             // planted in ours
+	Diagnoses []diagnose.Diagnosis // of the wrong ops
+	Decode    func([]int32) string // ids to text; nil without a model
+	Locate    func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
+	Timing    Timing
+	Command   string // that gives this report again
 
 	// What was asked for: all there is to tell of a run that failed.
 	Model Model

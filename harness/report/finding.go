@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"attndiff/harness/diagnose"
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 )
@@ -88,6 +89,7 @@ type Evidence struct {
 	Of         int      `json:"of"`                 // out of how many
 	Composed   []string `json:"composed,omitempty"` // taps ours did not record, recomputed on the way
 	Why        string   `json:"why"`
+	Observed   []string `json:"observed"` // what the difference looks like, in plain words
 }
 
 // Place is a kernel of ours; all null when ours is somebody else's engine.
@@ -123,10 +125,27 @@ func finding(group []verdict.Tap, of int, in *Input) Finding {
 		}
 	}
 	f.Steps, f.Layers = sorted(f.Steps), sorted(f.Layers)
+	for _, d := range in.Diagnoses {
+		if d.Tap == t {
+			f.diagnosed(d)
+		}
+	}
 	if in.Locate != nil {
 		f.Where = in.Locate(t)
 	}
 	return f
+}
+
+// diagnosed adds what experiments found out.
+func (f *Finding) diagnosed(d diagnose.Diagnosis) {
+	f.Cause = Cause{
+		ID: d.Cause.ID, Title: d.Cause.Title, Status: string(d.Cause.Status), Residual: Number(d.Cause.Residual),
+		RunnerUp: d.Cause.RunnerUp, RunnerUpResidual: Number(d.Cause.RunnerUpResidual),
+	}
+	f.Evidence.Observed = list(d.Evidence)
+	if d.Fix != "" {
+		f.Fix = d.Fix
+	}
 }
 
 func evidence(w *verdict.Tap, recordings, of int) Evidence {
@@ -134,7 +153,7 @@ func evidence(w *verdict.Tap, recordings, of int) Evidence {
 		Step: w.Key.Step, Layer: layer(w.Key), Index: list(w.Peak.Index),
 		Ours: Number(w.Peak.Ours), Reference: Number(w.Peak.Reference), Oracle: Number(w.Peak.Oracle),
 		Drift: drift(w), OpOurs: Number(w.OpOurs), OpRef: Number(w.OpRef), Allowance: Number(w.Allowance),
-		Recordings: recordings, Of: of, Why: w.Why,
+		Recordings: recordings, Of: of, Why: w.Why, Observed: []string{},
 	}
 	for _, c := range w.Composed {
 		e.Composed = append(e.Composed, c.String())

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"attndiff/harness/diagnose"
 	"attndiff/harness/verdict"
 )
 
@@ -149,10 +150,37 @@ func (p printer) findings() {
 		if len(f.Evidence.Composed) > 0 {
 			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
 		}
-		if w := f.Where; w.File != nil {
-			p.line("     %s", w)
+		p.indented("cause", f.Cause.words())
+		for _, o := range f.Evidence.Observed {
+			p.indented("seen", o)
 		}
+		if w := f.Where; w.File != nil {
+			p.indented("where", w.String())
+		}
+		p.indented("fix", f.Fix)
 	}
+}
+
+// indented writes a labelled line below a finding.
+func (p printer) indented(label, text string) {
+	for i, part := range wrap(text, 86) {
+		if i > 0 {
+			label = ""
+		}
+		p.line("     %-6s %s", label, part)
+	}
+}
+
+// words says a cause and how sure it is.
+func (c Cause) words() string {
+	if c.Status == string(diagnose.Unexplained) {
+		return c.Title
+	}
+	sure := fmt.Sprintf("%s: recomputing it so leaves %s", c.Status, amount(c.Residual))
+	if c.RunnerUp != "" {
+		sure += fmt.Sprintf(", the next best (%s) %s", c.RunnerUp, amount(c.RunnerUpResidual))
+	}
+	return c.Title + " (" + sure + ")"
 }
 
 func (p printer) failure() {
@@ -189,7 +217,7 @@ func (p printer) foot(path string) {
 // stages lists the timing's main stages in the order they ran.
 func (p printer) stages() string {
 	var parts []string
-	for _, s := range []string{"reference", "ours", "compare"} {
+	for _, s := range []string{"reference", "ours", "compare", "diagnose"} {
 		if t, ok := p.Timing[s]; ok {
 			parts = append(parts, fmt.Sprintf("%s %.1f", s, t))
 		}

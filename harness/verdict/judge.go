@@ -220,7 +220,7 @@ func (j *judge) op(t *Tap, want, refWant oracle.Value, hasRef bool) error {
 		return err
 	}
 	own := compare(got, info.DType, want)
-	t.Inputs, t.Composed, t.OpOurs = want.Inputs, want.Composed, own.nmse()
+	t.Inputs, t.Composed, t.OpOurs, t.Blind = want.Inputs, want.Composed, own.nmse(), own.blind
 	t.Peak.Index = unravel(own.peak, want.Shape)
 	t.Peak.Ours, t.Peak.Oracle = got[own.peak], want.Data[own.peak]
 	var ref *opError

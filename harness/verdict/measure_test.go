@@ -22,7 +22,9 @@ func TestMeasure(t *testing.T) {
 				return m.NMSE == 1.0/30 && m.MaxAbs == 1 && slices.Equal(m.At, []int{1, 1}) && m.A == 5 && m.B == 4
 			}},
 		{"one bad row hides in the mean", []float32{1e4, 1e4, 0, 1}, []float32{1e4, 1e4, 1, 0}, []int{2, 2},
-			func(m Metrics) bool { return m.NMSE < 1e-7 && m.WorstRowNMSE == 2 && slices.Equal(m.WorstRow, []int{1}) }},
+			func(m Metrics) bool {
+				return m.NMSE < 1e-7 && m.WorstRowNMSE == 2 && slices.Equal(m.WorstRow, []int{1})
+			}},
 		{"largest channel", []float32{1, 100, 1, 101}, []float32{1, 100, 1, 100}, []int{2, 2},
 			func(m Metrics) bool { return m.Channel == 1 && m.ChannelNMSE == 1.0/20000 }},
 		{"nan", []float32{1, nan, 3, 4}, []float32{1, 2, 3, 4}, []int{2, 2},
@@ -39,7 +41,9 @@ func TestMeasure(t *testing.T) {
 			func(m Metrics) bool { return math.IsInf(m.NMSE, 1) }},
 		{"empty", nil, nil, []int{0, 4}, func(m Metrics) bool { return m.NMSE == 0 }},
 		{"three axes", []float32{0, 0, 0, 0, 0, 0, 0, 9}, []float32{0, 0, 0, 0, 0, 0, 0, 1}, []int{2, 2, 2},
-			func(m Metrics) bool { return slices.Equal(m.At, []int{1, 1, 1}) && slices.Equal(m.WorstRow, []int{1, 1}) }},
+			func(m Metrics) bool {
+				return slices.Equal(m.At, []int{1, 1, 1}) && slices.Equal(m.WorstRow, []int{1, 1})
+			}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,8 +19,9 @@ type opError struct {
 	channelAt          int
 	peak               int // flat index of the largest error
 	peakErr            float64
-	excess             float64   // largest ratio of error to noise over rows: how far the side strays from the arithmetic assumed of it
-	broken             string    // an exact rule that does not hold, with its place
+	excess             float64 // largest ratio of error to noise over rows: how far the side strays from the arithmetic assumed of it
+	blind              bool    // some elements' oracle is not finite
+	broken             string  // an exact rule that does not hold, with its place
 }
 
 // squares are the sums that decide: squared error, squared oracle, noise.
@@ -44,6 +45,7 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 	for i, x := range got {
 		y := want.Data[i]
 		if !finite(y) {
+			o.blind = true
 			continue
 		}
 		noise := want.Noise[i]

@@ -69,6 +69,10 @@ type Tap struct {
 	// differ most.
 	Peak Peak
 
+	// Blind is set when inputs were not finite, so that part of the tap, or all
+	// of it, could not be judged.
+	Blind bool
+
 	Inputs   []tap.Key // recordings the oracle was computed from
 	Composed []tap.Tap // taps in between that ours did not record, recomputed on the way
 	Why      string    // one sentence, when Status is not OK: what rule broke, with its numbers

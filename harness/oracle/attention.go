@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"math"
+	"slices"
 
 	"attndiff/traces/half"
 )
@@ -138,6 +139,7 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 	tokens, cells, dim := p.N/heads, p.Width, v.Width
 	y := NewRows(tokens*heads, dim)
 	narrowed, size := make([]float64, cells), make([]float64, dim)
+	whole := finiteRows(v)
 	for h := range heads {
 		g := s.KVHead(h, heads, kvHeads)
 		for t := range tokens {
@@ -147,10 +149,12 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 			clear(size)
 			out := (t*heads + h) * dim
 			for c, pv := range prow {
-				if pv == 0 {
+				vi := c*kvHeads + g
+				// A kernel that multiplies masked columns too gets NaN from a
+				// value that is NaN already: nothing to hold against it.
+				if pv == 0 && whole[vi] {
 					continue
 				}
-				vi := c*kvHeads + g
 				own := narrowed[c] + (dotNoise(cells)+a.cacheNMSE())*pv*pv + p.noiseAt(pi*cells+c)
 				s.axpy(y.V[out:out+dim], pv, v.Row(vi))
 				for d, vv := range v.Row(vi) {
@@ -166,6 +170,15 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 		}
 	}
 	return y
+}
+
+// finiteRows says which rows hold no NaN and no Inf.
+func finiteRows(x Rows) []bool {
+	whole := make([]bool, x.N)
+	for i := range whole {
+		whole[i] = !slices.ContainsFunc(x.Row(i), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	}
+	return whole
 }
 
 // axpy adds a*x to y.

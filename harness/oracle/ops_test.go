@@ -171,3 +171,21 @@ func TestRopeKeepsNormAndOrigin(t *testing.T) {
 		}
 	}
 }
+
+// A masked column's probability is 0, and 0 times a value that is NaN already
+// is NaN in a kernel that multiplies all columns: nothing to hold against it.
+func TestMaskedColumnOfNaN(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	p := NewRows(1, 2)
+	p.V[0] = 1
+	v := random(r, 2, 16, 1)
+	sem := Default(hp)
+	if y := weightedSum(p, v, 1, 1, sem, plain); !(y.V[3] == v.V[3]) {
+		t.Errorf("the visible value is %v, the sum %v", v.V[3], y.V[3])
+	}
+	v.V[16] = math.NaN()
+	y := weightedSum(p, v, 1, 1, sem, plain)
+	if !math.IsNaN(y.V[0]) {
+		t.Errorf("0 * NaN adds up to %v, want no claim", y.V[0])
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
@@ -100,8 +102,8 @@ func golden(t *testing.T, name, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("%s differs; look, then run go test ./harness/report -update\n%s", path, got)
+	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); d != "" {
+		t.Errorf("%s differs (-want +got); look, then run go test ./harness/report -update\n%s", path, d)
 	}
 }
 

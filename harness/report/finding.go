@@ -115,7 +115,7 @@ func finding(group []verdict.Tap, of int, in *Input) Finding {
 		Severity: severity(opError(&worst), in.tokensDiffer()),
 		Cause:    Unexplained(t),
 		Evidence: evidence(&worst, len(group), of),
-		Fix: fmt.Sprintf("Compare what computes %s with its definition in the table of taps: its own inputs were recorded and are right as far as it is concerned, so the mistake is in this op.",
+		Fix: fmt.Sprintf("Compare the code that computes %s with its definition: recomputed from its own recorded inputs it comes out different, so the mistake is in this op and not upstream.",
 			t),
 	}
 	for _, r := range group {

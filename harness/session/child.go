@@ -28,7 +28,7 @@ type Progress struct {
 
 // Do runs one job in a worker of its own and waits for its end. The error is
 // an [InputError] when the worker blames its input, a [Failure] when the
-// engine failed, ctx.Err() when the caller gave up. Either way no process is
+// engine failed, and wraps ctx.Err() when the caller gave up. Either way no process is
 // left.
 func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 	text, err := json.Marshal(job)
@@ -76,7 +76,7 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 	err = <-ended
 	w.At = mark.String()
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("%s: interrupted during %s; nothing was written: %w", w.Engine, w.Stage, ctx.Err())
 	}
 	return w.outcome(err, limited.Err() != nil, r.Timeout, said.Lines())
 }

@@ -39,9 +39,6 @@ func Match(ref, ours *Recording) error {
 // accepts says why a leader's trace cannot be followed with this plan's model.
 func (p *Plan) accepts(leader *Recording) error {
 	m := leader.Meta
-	if len(m.Steps) == 0 {
-		return &InputError{fmt.Errorf("%s: the trace has no steps, so there is nothing to run; record it with its tokens and steps", leader.Side)}
-	}
 	if m.ModelSHA256 != "" && m.ModelSHA256 != p.Model.SHA256 {
 		return &InputError{fmt.Errorf("%s: recorded from another model: its model_sha256 is %s, that of %s is %s; give the same model with --model",
 			leader.Side, short(m.ModelSHA256), p.Spec.Model, short(p.Model.SHA256))}

@@ -59,11 +59,8 @@ func load(side Side) (*Recording, error) {
 		return nil, &InputError{err}
 	}
 	defer r.Close()
-	rec := &Recording{Side: side, File: side.Trace, Meta: r.Meta()}
-	if steps := rec.Meta.Steps; len(steps) > 0 {
-		rec.Own = rec.Meta.Tokens[steps[0]:]
-	}
-	return rec, nil
+	m := r.Meta() // an open trace has a step at least
+	return &Recording{Side: side, File: side.Trace, Meta: m, Own: m.Tokens[m.Steps[0]:]}, nil
 }
 
 // recorded describes what a worker recorded to file in its first pass; its

@@ -172,12 +172,13 @@ int32_t ref_detokenize(const ref_engine * e, const int32_t * tokens, int32_t n, 
 
 int32_t ref_is_eog(const ref_engine * e, int32_t token) { return llama_vocab_is_eog(e->vocab, token); }
 
-int ref_step(ref_engine * e, const int32_t * tokens, int32_t n, const uint8_t * want, ref_error * err) {
+int ref_step(ref_engine * e, const int32_t * tokens, int32_t n, int32_t threads, const uint8_t * want, ref_error * err) {
     log_begin();
     e->capture = want != nullptr;
     if (e->capture) {
         e->want.assign(want, want + size_t(e->n_layer) * e->n_rules);
     }
+    llama_set_n_threads(e->ctx, threads, threads);
     llama_batch batch = llama_batch_init(n, 0, 1);
     batch.n_tokens = n;
     for (int32_t i = 0; i < n; i++) {

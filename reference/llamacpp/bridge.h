@@ -80,9 +80,9 @@ int32_t ref_tokenize(const ref_engine * e, const char * text, int32_t n_text, in
 int32_t ref_detokenize(const ref_engine * e, const int32_t * tokens, int32_t n, char * out, int32_t n_out);
 int32_t ref_is_eog(const ref_engine * e, int32_t token);
 
-// Feeds n tokens at the current position. want is NULL for a run without capture, otherwise
+// Feeds n tokens at the current position, computing with at most the threads of ref_config. want is NULL for a run without capture, otherwise
 // want[layer*n_rules + rule] says what to keep; taps that exist once per step are under layer 0.
-int ref_step(ref_engine * e, const int32_t * tokens, int32_t n, const uint8_t * want, ref_error * err);
+int ref_step(ref_engine * e, const int32_t * tokens, int32_t n, int32_t threads, const uint8_t * want, ref_error * err);
 // The last row of logits of the last step, n_vocab values.
 const float * ref_logits(ref_engine * e);
 // One tensor of the last step.

@@ -30,7 +30,7 @@ type Config struct {
 	Model     string // path of a qwen2 GGUF
 	KV        string // element type of the KV cache: "f16" (also when empty) or "f32"
 	FlashAttn bool   // fused attention; there is no kq and no kq_soft_max then
-	Threads   int    // 0 for DefaultThreads
+	Threads   int    // 0 for as many as have a free core, at most DefaultThreads
 	Context   int    // most positions; 0 for the model's own, at most 4096
 	CUDA      bool   // run on the first GPU
 	Backends  string // with CUDA: the folder of libggml-cuda.so
@@ -41,8 +41,8 @@ type Config struct {
 type Engine struct {
 	c       *C.ref_engine
 	rules   []C.ref_rule // C memory
-	kv      string
 	threads int
+	chooser *chooser // of the number of threads before each step; nil when it was given
 	cuda    bool
 	h       trace.Hparams
 	past    int    // tokens in the cache
@@ -66,10 +66,11 @@ func Open(cfg Config) (*Engine, error) {
 	if err := checkVersion(); err != nil {
 		return nil, err
 	}
+	var c *chooser
 	if cfg.Threads == 0 {
-		cfg.Threads = DefaultThreads()
+		c, cfg.Threads = new(chooser), DefaultThreads()
 	}
-	e := &Engine{kv: cfg.KV, threads: cfg.Threads, cuda: cfg.CUDA, rules: cRules()}
+	e := &Engine{chooser: c, threads: cfg.Threads, cuda: cfg.CUDA, rules: cRules()}
 	if err := e.open(cfg); err != nil {
 		e.freeRules()
 		return nil, err
@@ -135,8 +136,12 @@ func (e *Engine) Step(step int, tokens []int32, sink trace.Sink) ([]float32, err
 		e.ask(step, sink)
 		want = (*C.uint8_t)(unsafe.SliceData(e.want))
 	}
+	threads := e.threads
+	if e.chooser != nil {
+		threads = e.chooser.threads(threads)
+	}
 	var why C.ref_error
-	if C.ref_step(e.c, (*C.int32_t)(unsafe.SliceData(tokens)), C.int32_t(len(tokens)), want, &why) != 0 {
+	if C.ref_step(e.c, (*C.int32_t)(unsafe.SliceData(tokens)), C.int32_t(len(tokens)), C.int32_t(threads), want, &why) != 0 {
 		return nil, fmt.Errorf("step %d: %s", step, C.GoString(&why.text[0]))
 	}
 	dims := e.dims(len(tokens))

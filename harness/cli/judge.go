@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,28 +26,53 @@ func (d *diff) judge(ctx context.Context, plan *session.Plan, runner *session.Ru
 		return err
 	}
 	defer ref.Close()
-	ours, err := trace.Open(in.Run.Ours.File)
-	if err != nil {
+	bench := diagnose.Bench{Reference: ref, Model: model}
+	defer func() {
+		if bench.Ours != nil {
+			bench.Ours.Close()
+		}
+	}()
+	// see judges one recording of ours; the last one with wrong ops is the one
+	// that experiments are made on.
+	see := func(file string) (*verdict.Result, error) {
+		ours, err := trace.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		result, err := verdict.Judge(ref, ours, model, verdict.Options{Progress: p.share})
+		if err != nil || result.First == nil && bench.Ours != nil {
+			return result, errors.Join(err, ours.Close())
+		}
+		if bench.Ours != nil {
+			bench.Ours.Close()
+		}
+		bench.Ours, bench.Result = ours, result
+		return result, nil
+	}
+	if in.Result, err = see(in.Run.Ours.File); err != nil {
 		return err
 	}
-	defer func() { ours.Close() }()
-	if in.Result, err = verdict.Judge(ref, ours, model, verdict.Options{Progress: p.share}); err != nil {
-		return err
-	}
-	result := in.Result
-	if result.Blind() && plan.Ours.Trace == "" {
-		again, err := plan.Again(ctx, runner, in.Run)
+	if in.Run.Differing != "" {
+		again, err := see(in.Run.Differing)
 		if err != nil {
 			return err
 		}
-		ours.Close()
-		if ours, err = trace.Open(again.File); err != nil {
+		in.Result, _ = verdict.Merge(in.Result, again, "in a repeated run", func(verdict.Tap) bool { return true })
+	}
+	if in.Result.Blind() && plan.Ours.Trace == "" {
+		rec, err := plan.Again(ctx, runner, in.Run)
+		if err != nil {
 			return err
 		}
-		if result, err = verdict.Judge(ref, ours, model, verdict.Options{Progress: p.share}); err != nil {
+		again, err := see(rec.File)
+		if err != nil {
 			return err
 		}
-		in.Result = verdict.Merge(in.Result, result)
+		merged, n := verdict.Merge(in.Result, again, "in the run with ordinary numbers in unwritten memory",
+			func(t verdict.Tap) bool { return t.Blind })
+		merged.Notes = append(merged.Notes, fmt.Sprintf(
+			"ours holds values that are not finite; run again with ordinary numbers in memory that nobody wrote, %d more recordings are seen to be wrong", n))
+		in.Result = merged
 	}
 	if model != nil {
 		vocab, err := model.Vocab()
@@ -60,7 +86,7 @@ func (d *diff) judge(ctx context.Context, plan *session.Plan, runner *session.Ru
 	}
 	in.Timing["compare"] = time.Since(began).Seconds()
 	began = time.Now()
-	in.Diagnoses, err = diagnose.Run(diagnose.Bench{Reference: ref, Ours: ours, Model: model, Result: result})
+	in.Diagnoses, err = diagnose.Run(bench)
 	in.Timing["diagnose"] = time.Since(began).Seconds()
 	return err
 }

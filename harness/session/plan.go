@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // Plan is a comparison to run: two sides, one model, one prompt.
@@ -29,6 +30,7 @@ type Run struct {
 	Prompt          []int32  // tokens of the prompt: given, or those of step 0
 	Notes           []string // what a reader must know before the verdict
 	Unstable        []Unstable
+	Differing       string // trace of the first repeated run of ours that differs; "" when none does
 }
 
 // Execute runs the plan. One side leads: it chooses the tokens, and the other
@@ -114,7 +116,7 @@ func (p *Plan) follow(ctx context.Context, r *Runner, side Side, role string, le
 	run.warn(res)
 	if role == "reference" {
 		run.note(captureNote(res))
-	} else if run.Unstable, err = p.repeat(ctx, r, job); err != nil {
+	} else if run.Unstable, run.Differing, err = p.repeat(ctx, r, job); err != nil {
 		return nil, err
 	}
 	return recorded(side, file, job, res, &res.Passes[len(res.Passes)-1]), nil
@@ -161,7 +163,7 @@ func (p *Plan) Job(side Side) Job {
 }
 
 func (r *Run) note(s string) {
-	if s != "" {
+	if s != "" && !slices.Contains(r.Notes, s) {
 		r.Notes = append(r.Notes, s)
 	}
 }

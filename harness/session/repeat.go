@@ -21,30 +21,29 @@ type Unstable struct {
 
 // repeat runs ours again, Repeat times in all, each time in a fresh process
 // with another seed for whatever a correct engine must not depend on, and
-// compares the recordings bit for bit. Recordings are in execution order.
-func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, error) {
-	if p.Repeat < 2 {
-		return nil, nil
-	}
-	first := job.Passes[0].Trace
-	again := filepath.Join(p.Dir, "again.safetensors")
+// compares the recordings bit for bit. It returns what differs, in execution
+// order, and the file of the first run that differs, so that it can be judged.
+func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, string, error) {
+	first, kept := job.Passes[0].Trace, ""
 	job.Passes = []Pass{job.Passes[0]}
-	job.Passes[0].Trace = again
 	counts := map[tap.Key]int{}
 	for i := 1; i < p.Repeat; i++ {
+		again := filepath.Join(p.Dir, fmt.Sprintf("repeat-%d.safetensors", i+1))
+		job.Passes[0].Name, job.Passes[0].Trace = fmt.Sprintf("repeat %d", i+1), again
 		job.Spec.Seed = p.Spec.Seed + uint64(i)
-		job.Passes[0].Name = fmt.Sprintf("repeat %d", i+1)
 		if _, err := r.Do(ctx, job); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if err := differing(first, again, counts); err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		if err := os.Remove(again); err != nil {
-			return nil, err
+		if len(counts) > 0 && kept == "" {
+			kept = again
+		} else if err := os.Remove(again); err != nil {
+			return nil, "", err
 		}
 	}
-	return inOrder(counts), nil
+	return inOrder(counts), kept, nil
 }
 
 // differing compares two recordings of one job bit for bit and counts each

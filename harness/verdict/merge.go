@@ -1,8 +1,9 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
+
+	"attndiff/traces/tap"
 )
 
 // Blind reports whether values that are not finite kept ops from being judged.
@@ -10,15 +11,15 @@ func (r *Result) Blind() bool {
 	return slices.ContainsFunc(r.Taps, func(t Tap) bool { return t.Blind })
 }
 
-// Merge completes a verdict that values which are not finite left blind with
-// that of a second run, in which memory that nobody wrote held ordinary
-// numbers: a blind recording that the second run shows to be wrong is wrong.
-// What the first run saw stands.
-func Merge(first, second *Result) *Result {
-	wrong := map[string]Tap{}
-	for _, t := range second.Taps {
+// Merge completes a verdict by that of another run of ours on the same input:
+// what the first run saw stands, and a recording for which take says so is
+// wrong if the other run shows it to be. when words that run, as in "in a
+// repeated run". The second result is the number of recordings added.
+func Merge(first, other *Result, when string, take func(Tap) bool) (*Result, int) {
+	wrong := map[tap.Key]Tap{}
+	for _, t := range other.Taps {
 		if t.Status == Introduced {
-			wrong[t.Key.String()] = t
+			wrong[t.Key] = t
 		}
 	}
 	merged := *first
@@ -27,8 +28,8 @@ func Merge(first, second *Result) *Result {
 	added := 0
 	for i := range merged.Taps {
 		t := &merged.Taps[i]
-		if again, ok := wrong[t.Key.String()]; ok && t.Blind && t.Status != Introduced {
-			again.Why += " (in the run with ordinary numbers in unwritten memory)"
+		if again, ok := wrong[t.Key]; ok && t.Status != Introduced && take(*t) {
+			again.Why += " (" + when + ")"
 			*t = again
 			added++
 		}
@@ -37,7 +38,5 @@ func Merge(first, second *Result) *Result {
 			merged.Outcome = Divergence
 		}
 	}
-	merged.Notes = append(slices.Clone(first.Notes), fmt.Sprintf(
-		"ours holds values that are not finite; run again with ordinary numbers in memory that nobody wrote, %d more recordings are seen to be wrong", added))
-	return &merged
+	return &merged, added
 }

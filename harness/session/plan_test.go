@@ -132,8 +132,11 @@ func TestPlanRepeat(t *testing.T) {
 	if len(run.Unstable) != 1 || run.Unstable[0].Key.String() != "s0001.l01.q_rope" || run.Unstable[0].Runs != 2 {
 		t.Errorf("unstable: %v, want s0001.l01.q_rope in 2 runs", run.Unstable)
 	}
+	if want := filepath.Join(p.Dir, "repeat-2.safetensors"); run.Differing != want {
+		t.Errorf("differing run is %q, want %q", run.Differing, want)
+	}
 	left, err := os.ReadDir(p.Dir)
-	if err != nil || len(left) != 2 {
+	if err != nil || len(left) != 3 { // both sides and the first run that differs
 		t.Errorf("files left: %v %v", left, err)
 	}
 }

@@ -92,8 +92,11 @@ int open(ref_engine * e, const ref_config * config, ref_error * err) {
         return -1;
     }
     e->context = config->context;
+    const int32_t trained = llama_model_n_ctx_train(e->model);
     if (e->context == 0) {
-        e->context = std::min(llama_model_n_ctx_train(e->model), config->max_context);
+        e->context = std::min(trained, config->max_context);
+    } else if (e->context > trained) {
+        return set_error(err, "a context of %d positions is more than the %d that %s was trained on", e->context, trained, config->model);
     }
     e->ctx = make_context(e->model, config, e->context);
     if (e->ctx == nullptr) {

@@ -4,9 +4,9 @@
 //
 // An [Engine] runs one sequence through one model: [Engine.Step] appends tokens
 // and returns the logits of the last, and hands each intermediate tensor to a
-// [trace.Sink] when it is given one. Without a sink nothing is marked, copied or
-// intercepted: that is llama.cpp as it runs in production, and on the CPU the
-// logits of both ways are the same bit for bit.
+// [trace.Sink] when it is given one. Without a sink nothing is marked or copied:
+// that is llama.cpp as it runs in production, and on the CPU the logits of both
+// ways are the same bit for bit.
 //
 // The package knows llama.cpp's graph, names and memory layouts. It must not
 // know our own engine, what a trace is compared with, or where it is written.

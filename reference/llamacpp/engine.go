@@ -12,6 +12,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unsafe"
 
 	_ "github.com/ollama/ollama/llama/llama.cpp/src" // llama.cpp and ggml themselves
@@ -24,6 +25,9 @@ import (
 // asked for: Qwen2.5 was trained on 32768 positions, whose KV cache and
 // worst-case graph are gigabytes that a prompt under test does not need.
 const maxContext = 4096
+
+// mostThreads is ggml's GGML_MAX_N_THREADS.
+const mostThreads = 512
 
 // Config says which model to run and how.
 type Config struct {
@@ -57,8 +61,11 @@ func Open(cfg Config) (*Engine, error) {
 	if cfg.KV != "f16" && cfg.KV != "f32" {
 		return nil, fmt.Errorf("unknown KV cache type %q: want f16 or f32", cfg.KV)
 	}
-	if cfg.Context < 0 || cfg.Threads < 0 {
-		return nil, fmt.Errorf("context %d and threads %d must not be negative", cfg.Context, cfg.Threads)
+	if cfg.Context < 0 || cfg.Context > math.MaxInt32 {
+		return nil, fmt.Errorf("context of %d positions: choose 1 or more, or 0 for the model's own", cfg.Context)
+	}
+	if cfg.Threads < 0 || cfg.Threads > mostThreads {
+		return nil, fmt.Errorf("%d threads: choose 1 to %d, or 0 for as many as have a free core", cfg.Threads, mostThreads)
 	}
 	if cfg.CUDA && cfg.Backends == "" {
 		return nil, errors.New("no folder of ggml's CUDA backend given: build libggml-cuda.so and name its folder")
@@ -126,7 +133,8 @@ func (e *Engine) Reset() {
 // Step appends tokens to the sequence, as one graph, and returns the logits of
 // the last token, V values that the caller owns. step numbers the recordings.
 // Every tap the sink wants is put to it once, in execution order; with a nil
-// sink nothing is recorded.
+// sink nothing is recorded. After an error other than a refusal of the tokens
+// only Reset and Close are of use.
 func (e *Engine) Step(step int, tokens []int32, sink trace.Sink) ([]float32, error) {
 	if err := e.check(tokens); err != nil {
 		return nil, err
@@ -184,11 +192,14 @@ func (e *Engine) Context() int { return int(C.ref_context(e.c)) }
 // defaults filled in.
 func (e *Engine) Hparams() trace.Hparams { return e.h }
 
-// Device says what computes: "AMD EPYC, 2 threads", "NVIDIA H200".
+// Device says what computes: "AMD EPYC, up to 2 threads", "NVIDIA H200".
 func (e *Engine) Device() string {
 	name := C.GoString(C.ref_device(e.c))
 	if e.cuda {
 		return name
+	}
+	if e.chooser != nil {
+		return fmt.Sprintf("%s, up to %d threads", name, e.threads)
 	}
 	return fmt.Sprintf("%s, %d threads", name, e.threads)
 }

@@ -1,9 +1,15 @@
 package llamacpp_test
 
 import (
+	"errors"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"attndiff/reference/llamacpp"
+	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -72,3 +78,55 @@ func TestThreadsAndTypes(t *testing.T) {
 		})
 	}
 }
+
+// TestIdentity checks what an engine says of itself against the spec that the
+// model was written from.
+func TestIdentity(t *testing.T) {
+	e := open(t, "F16", llamacpp.Config{KV: "f32", Threads: 2})
+	want := trace.Hparams{
+		NLayer: 2, NEmbd: 128, NHead: 4, NHeadKV: 2, HeadDim: 32, NFF: 160, NVocab: 300,
+		RopeFreqBase: 1e6, RopeType: "neox", RMSEps: float64(float32(1e-6)), KVType: "f32",
+	}
+	if diff := cmp.Diff(want, e.Hparams()); diff != "" {
+		t.Errorf("hyperparameters (-want +got):\n%s", diff)
+	}
+	if !strings.HasSuffix(e.Device(), ", 2 threads") {
+		t.Errorf("device is %q", e.Device())
+	}
+	if ok, _ := regexp.MatchString(`^llama\.cpp [0-9a-f]{9,40} \(ollama v0\.\d+\.\d+\)$`, llamacpp.Version()); !ok {
+		t.Errorf("version is %q", llamacpp.Version())
+	}
+}
+
+// TestContext expects an engine that is given no context to take the model's,
+// and a prompt that fills it to run.
+func TestContext(t *testing.T) {
+	e, err := llamacpp.Open(llamacpp.Config{Model: synthtest.Tiny(t, "F16"), Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if e.Context() != 2048 {
+		t.Errorf("context is %d, the model's is 2048", e.Context())
+	}
+	small := open(t, "F16", llamacpp.Config{Context: 7})
+	if _, err := small.Step(0, prompt(small, 7), newMemory()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSinkError expects the sink's own error to come back.
+func TestSinkError(t *testing.T) {
+	e := open(t, "F16", llamacpp.Config{})
+	if _, err := e.Step(0, prompt(e, 3), full{}); !errors.Is(err, errFull) {
+		t.Errorf("a sink that fails gives %v", err)
+	}
+}
+
+var errFull = errors.New("no space left on device")
+
+// full is a sink that cannot take anything.
+type full struct{}
+
+func (full) Wants(tap.Key) bool                            { return true }
+func (full) Put(tap.Key, trace.DType, []int, []byte) error { return errFull }

@@ -70,15 +70,20 @@ void pack(const uint8_t * data, const ggml_tensor * t, int64_t n0, int64_t n1, s
     }
 }
 
-// transpose turns [channels][capacity] into [positions][channels] for the first positions columns.
+// transpose turns [channels][capacity] into [positions][channels] for the first positions columns. Few channels at a
+// time: their rows are a power of two apart, and all of them together would share the same few sets of the cache.
 template <typename T>
 void transpose(const uint8_t * data, int64_t channels, int64_t capacity, int64_t positions, std::vector<uint8_t> & out) {
     out.resize(sizeof(T) * channels * positions);
     const T * from = reinterpret_cast<const T *>(data);
     T *       to   = reinterpret_cast<T *>(out.data());
-    for (int64_t p = 0; p < positions; p++) {
-        for (int64_t c = 0; c < channels; c++) {
-            to[p * channels + c] = from[c * capacity + p];
+    constexpr int64_t block = 16;
+    for (int64_t first = 0; first < channels; first += block) {
+        const int64_t last = std::min(first + block, channels);
+        for (int64_t p = 0; p < positions; p++) {
+            for (int64_t c = first; c < last; c++) {
+                to[p * channels + c] = from[c * capacity + p];
+            }
         }
     }
 }

@@ -28,26 +28,33 @@ func (e *Engine) ask(step int, sink trace.Sink) {
 
 // record puts every wanted tensor of the step that has just run.
 func (e *Engine) record(step int, dims tap.Dims, sink trace.Sink) error {
+	var r reading
 	for k := range keys(step, e.h.NLayer) {
 		layer := max(k.Layer, 0)
 		if e.want[layer*int(tap.Count)+int(k.Tap)] == 0 {
 			continue
 		}
-		if err := e.put(k, layer, dims, sink); err != nil {
+		if err := r.put(e, k, layer, dims, sink); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// reading is what the bridge fills in, kept from tensor to tensor: memory given
+// to C is on the heap, and there are hundreds of tensors to a step.
+type reading struct {
+	tensor C.ref_tensor
+	why    C.ref_error
+}
+
 // put hands one tensor to the sink; a tap this model or this graph does not
 // have is passed over.
-func (e *Engine) put(k tap.Key, layer int, dims tap.Dims, sink trace.Sink) error {
-	var t C.ref_tensor
-	var why C.ref_error
-	if C.ref_read(e.c, C.int32_t(layer), C.int32_t(k.Tap), &t, &why) != 0 {
-		return fmt.Errorf("reading %v: %s", k, C.GoString(&why.text[0]))
+func (r *reading) put(e *Engine, k tap.Key, layer int, dims tap.Dims, sink trace.Sink) error {
+	if C.ref_read(e.c, C.int32_t(layer), C.int32_t(k.Tap), &r.tensor, &r.why) != 0 {
+		return fmt.Errorf("reading %v: %s", k, C.GoString(&r.why.text[0]))
 	}
+	t := r.tensor
 	if t.data == nil {
 		return nil
 	}

@@ -18,11 +18,10 @@ var variants = []llamacpp.Config{
 	{KV: "f32"},
 	{KV: "f16", FlashAttn: true},
 	{KV: "f32", FlashAttn: true},
-	{KV: "f16", Threads: 2},
 }
 
 func name(c llamacpp.Config) string {
-	return fmt.Sprintf("kv=%s,flash=%v,threads=%d", c.KV, c.FlashAttn, max(c.Threads, 1))
+	return fmt.Sprintf("kv=%s,flash=%v", c.KV, c.FlashAttn)
 }
 
 // A prompt of 250 tokens and 10 decodes cross 256 positions, where llama.cpp

@@ -38,7 +38,9 @@ func TestRefuse(t *testing.T) {
 		{"another architecture", llamacpp.Config{Model: file("other.gguf", []byte(architecture(string(whole), "llama")))}, []string{"other.gguf", "architecture llama"}},
 		{"an unknown architecture", llamacpp.Config{Model: file("unknown.gguf", []byte(architecture(string(whole), "qwenX")))}, []string{"unknown.gguf", "qwenX"}},
 		{"KV type", llamacpp.Config{Model: good, KV: "q8_0"}, []string{"q8_0", "f16 or f32"}},
-		{"negative context", llamacpp.Config{Model: good, Context: -1}, []string{"-1"}},
+		{"negative context", llamacpp.Config{Model: good, Context: -1}, []string{"context of -1"}},
+		{"context beyond the model", llamacpp.Config{Model: good, Context: 2049}, []string{"2049", "2048"}},
+		{"threads", llamacpp.Config{Model: good, Threads: 513}, []string{"513 threads", "512"}},
 		{"CUDA without a backend", llamacpp.Config{Model: good, CUDA: true}, []string{"libggml-cuda.so"}},
 		{"CUDA without a GPU", llamacpp.Config{Model: good, CUDA: true, Backends: t.TempDir()}, []string{"no GPU", "libggml-base.so"}},
 	}

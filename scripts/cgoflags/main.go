@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // module is the last line of releases that carry llama.cpp's sources in llama/.
@@ -96,12 +97,12 @@ func render(dir, version string) []byte {
 	return b.Bytes()
 }
 
-// write replaces the file, and leaves it alone when it is already right: a new
-// modification time would not rebuild anything, but a half-written file breaks
-// every build.
+// write replaces the file at once, because a half-written one breaks every build.
+// A file that is right already is only made as new as make wants it.
 func write(path string, content []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
-		return nil
+		now := time.Now()
+		return os.Chtimes(path, now, now)
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".cgoflags-*")
 	if err != nil {

@@ -30,7 +30,8 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				for d, kv := range k.Row(ki) {
 					noise += narrowed[d]*kv*kv + qrow[d]*qrow[d]*k.noiseAt(ki*dim+d)
 				}
-				y.V[out+c], y.Noise[out+c] = s.dot(qrow, k.Row(ki)), noise
+				sum := s.dot(qrow, k.Row(ki))
+				y.V[out+c], y.Noise[out+c] = sum, noise+sumNoise(dim)*sum*sum
 			}
 		}
 	}
@@ -161,6 +162,9 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 					size[d] += math.Abs(pv * vv)
 					y.Noise[out+d] += own*vv*vv + pv*pv*v.noiseAt(vi*dim+d)
 				}
+			}
+			for d, sum := range y.V[out : out+dim] {
+				y.Noise[out+d] += sumNoise(cells) * sum * sum
 			}
 			if a.flash {
 				for d, sum := range size {

@@ -31,7 +31,8 @@ type product struct {
 
 // compute returns one result per input.
 //
-// Noise: y_ti is a dot product whose term j varies by
+// Noise: the sum's own is that of a sum of one sign (sumNoise) on top of one
+// of either (dotNoise). y_ti is a dot product whose term j varies by
 // v_tj = n*f32*x_tj^2 + narrowing_tj + noise_tj, so its variance is
 // sum_j v_tj W_ij^2. That sum is a second matrix product; it is replaced by the
 // rank-one form (sum_j v_tj c_j) * r_i / sum r with c_j and r_i the squared
@@ -145,7 +146,8 @@ func (p *product) split(result []float64) []Rows {
 				spread += (dotNoise(p.in)*v*v + narrowed[j] + x.noiseAt(r*p.in+j)) * p.cols[j]
 			}
 			for c, norm := range p.rows {
-				y.Noise[r*p.out+c] = spread * norm / sum
+				v := y.V[r*p.out+c]
+				y.Noise[r*p.out+c] = spread*norm/sum + sumNoise(p.in)*v*v
 			}
 		}
 		ys[i] = y

@@ -35,11 +35,12 @@ const halfSubnormal = 1.0 / (1 << 24) / (1 << 24) / 12
 // dotNoise is the variance of a dot product of n terms relative to the sum of
 // the squared terms, for f32 sums in any order. After k terms of random sign
 // the partial sum is sqrt(k) terms large and so is each rounding: n/2 in all
-// for the worst order, one term after the other; taking n covers terms that
-// share a sign for a while.
+// for the worst order, one term after the other. Terms that pull one way, like
+// values that hardly change along the text, add sumNoise of what they add up
+// to: the partial sums then grow like k.
 func dotNoise(n int) float64 { return f32 * float64(n) }
 
-// sumNoise is the variance of a sum of n positive terms relative to the
+// sumNoise is the variance of a sum of n terms of one sign relative to the
 // squared sum: the k-th partial sum is k/n of the whole, so the roundings add
 // up to n/3.
 func sumNoise(n int) float64 { return f32 * (float64(n)/3 + 1) }

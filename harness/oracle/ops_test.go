@@ -44,6 +44,11 @@ func TestNoiseBoundsF32(t *testing.T) {
 	recordedP := Rows{N: p.N, Width: p.Width, V: toF32(p.V)}
 	pos := sem.positions(0, 20)
 
+	even, steady := evenly(200), NewRows(200*2, 16) // one token on top of 199, values that hardly change
+	for i := range steady.V {
+		steady.V[i] = float64(float32(70 + 1e-3*r.NormFloat64()))
+	}
+
 	cases := []struct {
 		name string
 		want Rows
@@ -60,6 +65,7 @@ func TestNoiseBoundsF32(t *testing.T) {
 		{"kq", kq, f32Scores(q, k, 6, 2), 1e-3},
 		{"kq_soft_max", p, f32SoftMax(recordedKQ, 20, 0, float32(sem.ScoreScale)), 1e-3},
 		{"kqv", weightedSum(recordedP, v, 6, 2, sem, plain), f32WeightedSum(recordedP, v, 6, 2), 1e-3},
+		{"kqv of one sign", weightedSum(even, steady, 6, 2, sem, plain), f32WeightedSum(even, steady, 6, 2), 1e-3},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,6 +80,15 @@ func TestNoiseBoundsF32(t *testing.T) {
 			}
 		})
 	}
+}
+
+// evenly returns one row of equal probabilities per head.
+func evenly(n int) Rows {
+	p := Rows{N: 6, Width: n, V: make([]float64, 6*n)}
+	for i := range p.V {
+		p.V[i] = float64(1 / float32(n))
+	}
+	return p
 }
 
 // TestOperandNoise holds the narrowing variances against real narrowing.

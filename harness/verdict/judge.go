@@ -30,7 +30,13 @@ const batchTokens = 64
 func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, error) {
 	j := &judge{ref: ref, ours: ours, growth: newGrowth(ref)}
 	if model != nil {
-		hp := ref.Meta().Hparams
+		hp := model.Hparams
+		for _, r := range []*trace.Reader{ref, ours} {
+			if h := r.Meta().Hparams; h.Dims() != hp.Dims() || h.NLayer != hp.NLayer {
+				return nil, fmt.Errorf("the trace of %s is of %d layers of %+v, model %s of %d layers of %+v; give the model it was recorded from",
+					r.Meta().Engine, h.NLayer, h.Dims(), model.Path, hp.NLayer, hp.Dims())
+			}
+		}
 		j.oracle = oracle.New(oracle.GGUF(model), hp, oracle.Default(hp))
 		j.refSide = oracle.NewSide(ref, arithmetic(ref), j.oursHas)
 		j.oursSide = oracle.NewSide(ours, arithmetic(ours), nil)

@@ -62,7 +62,7 @@ func (m *memory) keys() []tap.Key {
 
 // forward runs the model under the semantics that choose gives for each op and
 // returns the pass; edit may spoil what an op produced before others read it.
-func forward(t *testing.T, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
+func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
 	t.Helper()
 	hp := model.Hparams
 	hp.KVType = "f16"
@@ -90,7 +90,7 @@ func forward(t *testing.T, model *gguf.File, choose func(tap.Key) oracle.Semanti
 }
 
 // write stores a pass as a trace file and opens it.
-func write(t *testing.T, m *memory, keep func(tap.Key) bool) *trace.Reader {
+func write(t testing.TB, m *memory, keep func(tap.Key) bool) *trace.Reader {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.safetensors")
 	w, err := trace.Create(path, len(m.held))
@@ -120,7 +120,7 @@ func write(t *testing.T, m *memory, keep func(tap.Key) bool) *trace.Reader {
 	return r
 }
 
-func tinyModel(t *testing.T) *gguf.File {
+func tinyModel(t testing.TB) *gguf.File {
 	t.Helper()
 	f, err := gguf.Open(synthtest.Tiny(t, "F16"))
 	if err != nil {

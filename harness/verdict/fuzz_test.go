@@ -1,0 +1,137 @@
+package verdict
+
+import (
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// FuzzJudge: whatever a trace of ours holds - taps missing, of any shape and
+// type, NaN, infinite, empty - the judgement neither panics nor calls it
+// parity when a tap has a shape of its own.
+func FuzzJudge(f *testing.F) {
+	for seed := range uint64(6) {
+		f.Add(seed, uint8(seed*40))
+	}
+	model := tinyModel(f)
+	right := oracle.Default(model.Hparams)
+	pass := forward(f, model, func(tap.Key) oracle.Semantics { return right }, nil)
+	ref := write(f, pass, nil)
+	f.Fuzz(func(t *testing.T, seed uint64, spoil uint8) {
+		r := rand.New(rand.NewPCG(seed, uint64(spoil)))
+		path := filepath.Join(t.TempDir(), "ours.safetensors")
+		w, err := trace.Create(path, len(pass.held))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reshaped := false
+		for _, k := range pass.keys() {
+			right := k.Tap.Shape(pass.Dims(k.Step))
+			shape, dt := right, trace.F32
+			if r.UintN(256) < uint(spoil) {
+				switch r.UintN(4) {
+				case 0:
+					continue // not recorded
+				case 1:
+					shape = []int{int(r.UintN(4)), int(r.UintN(5))}
+					reshaped = true
+				case 2:
+					dt = []trace.DType{trace.F16, trace.BF16, trace.F64}[r.UintN(3)]
+				}
+			}
+			if err := w.Put(k, dt, shape, bytes(r, tap.Elements(shape)*dt.Size())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(pass.meta); err != nil {
+			t.Fatal(err)
+		}
+		ours, err := trace.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ours.Close()
+		for _, m := range []bool{true, false} {
+			judged := model
+			if !m {
+				judged = nil
+			}
+			result, err := Judge(ref, ours, judged, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reshaped && result.Outcome != Divergence {
+				t.Errorf("a tap of another shape is %s", result.Outcome)
+			}
+			for _, x := range result.Taps {
+				if x.Status == Introduced && x.Why == "" {
+					t.Errorf("%s is introduced without a reason", x.Key)
+				}
+			}
+		}
+	})
+}
+
+// bytes returns random bits, now and then runs of NaN or zeros.
+func bytes(r *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	switch r.UintN(8) {
+	case 0:
+		clear(b)
+	case 1:
+		for i := range b {
+			b[i] = 0xff
+		}
+	}
+	return b
+}
+
+// TestJudgeDegenerate: tokens, steps and tensors at the edge of what a trace
+// may hold.
+func TestJudgeDegenerate(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	pass := forward(t, model, honest, nil)
+	ref := write(t, pass, nil)
+
+	t.Run("nothing recorded", func(t *testing.T) {
+		r, err := Judge(ref, write(t, pass, func(tap.Key) bool { return false }), model, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Taps) == 0 || r.Taps[0].Status != Missing {
+			t.Errorf("%d taps, want all of the reference's as missing", len(r.Taps))
+		}
+	})
+	t.Run("all NaN", func(t *testing.T) {
+		spoilt := forward(t, model, honest, nil)
+		for _, v := range spoilt.held {
+			for i := range v {
+				v[i] = math.NaN()
+			}
+		}
+		r, err := Judge(ref, write(t, spoilt, nil), model, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.First == nil || r.First.Key != tap.At(0, tap.NoLayer, tap.InpEmbd) || !r.Blind() {
+			t.Errorf("first %+v, want inp_embd", r.First)
+		}
+	})
+	t.Run("hyperparameters of another model", func(t *testing.T) {
+		other := *pass
+		other.meta.Hparams.NHead, other.meta.Hparams.HeadDim = 2, 64
+		if _, err := Judge(ref, write(t, &other, func(tap.Key) bool { return false }), model, Options{}); err == nil {
+			t.Error("no error")
+		}
+	})
+}

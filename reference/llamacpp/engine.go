@@ -79,7 +79,7 @@ func Open(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{chooser: c, threads: cfg.Threads, cuda: cfg.CUDA, rules: cRules()}
 	if err := e.open(cfg); err != nil {
-		e.freeRules()
+		freeRules(e.rules)
 		return nil, err
 	}
 	return e, nil
@@ -121,7 +121,7 @@ func (e *Engine) Close() {
 	}
 	C.ref_close(e.c)
 	e.c = nil
-	e.freeRules()
+	freeRules(e.rules)
 }
 
 // Reset forgets the sequence: the next step starts at position 0.
@@ -215,28 +215,6 @@ func hparams(h C.ref_hparams, kv string) trace.Hparams {
 		HeadDim: int(h.head_dim), NFF: int(h.n_ff), NVocab: int(h.n_vocab),
 		RopeFreqBase: float64(h.rope_freq_base), RopeType: rope, RMSEps: float64(h.rms_eps), KVType: kv,
 	}
-}
-
-// cRules copies nodes into C memory, where the bridge may keep pointers to it.
-func cRules() []C.ref_rule {
-	p := (*C.ref_rule)(C.calloc(C.size_t(len(nodes)), C.sizeof_ref_rule))
-	rules := unsafe.Slice(p, len(nodes))
-	for i, n := range nodes {
-		rules[i] = C.ref_rule{
-			match: C.int32_t(n.match), name: C.CString(n.name), op: C.CString(n.op),
-			per_layer: cBool(n.tap.PerLayer()), layout: C.int32_t(n.layout),
-		}
-	}
-	return rules
-}
-
-func (e *Engine) freeRules() {
-	for _, r := range e.rules {
-		C.free(unsafe.Pointer(r.name))
-		C.free(unsafe.Pointer(r.op))
-	}
-	C.free(unsafe.Pointer(unsafe.SliceData(e.rules)))
-	e.rules = nil
 }
 
 func cBool(b bool) C.int32_t {

@@ -1,32 +1,36 @@
 package llamacpp
 
-import "attndiff/traces/tap"
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
 
-// How a tap is found in llama.cpp's graph; enum ref_match in bridge.h.
-type match int
+import (
+	"unsafe"
 
-const (
-	byName   match = iota // the node of that name and operation
-	byWeight              // the node of that operation whose first operand is that weight
-	byCache               // the cache tensor itself, not the values written to it
+	"attndiff/traces/tap"
 )
 
-// How a node's memory becomes the tap's shape; enum ref_layout in bridge.h.
-type layout int
-
+// How a tap is found in llama.cpp's graph.
 const (
-	whole   layout = iota // as it is
-	cropped               // rows are padded to a multiple of 256: keep the first C columns
-	rows                  // the cache has room for the whole context: keep the first C rows
+	byName   = C.REF_BY_NAME   // the node of that name and operation
+	byWeight = C.REF_BY_WEIGHT // the node of that operation whose first operand is that weight
+	byCache  = C.REF_BY_CACHE  // the cache tensor itself, not the values written to it
+)
+
+// How a node's memory becomes the tap's shape.
+const (
+	whole   = C.REF_WHOLE   // as it is
+	cropped = C.REF_CROPPED // rows are padded to a multiple of 256: keep the first C columns
+	rows    = C.REF_ROWS    // the cache has room for the whole context: keep the first C rows
 )
 
 // A node says where llama.cpp keeps a tap. %d stands for the layer.
 type node struct {
 	tap    tap.Tap
-	match  match
+	match  C.int32_t
 	name   string
 	op     string // ggml_op_name; empty for any
-	layout layout
+	layout C.int32_t
 }
 
 // nodes is the correspondence, in tap order. One name alone would not do:
@@ -59,5 +63,27 @@ var nodes = [tap.Count]node{
 	{tap.FFNOut, byName, "ffn_out-%d", "MUL_MAT", whole},
 	{tap.LOut, byName, "l_out-%d", "ADD", whole},
 	{tap.ResultNorm, byName, "result_norm", "MUL", whole},
-	{tap.ResultOutput, byName, "result_output", "MUL_MAT", whole},
+	{tap.ResultOutput, byName, "result_output", "", whole}, // MUL_MAT, or ADD where the head has a bias
+}
+
+// cRules copies nodes into C memory, where the bridge may keep pointers to it.
+func cRules() []C.ref_rule {
+	p := (*C.ref_rule)(C.calloc(C.size_t(len(nodes)), C.sizeof_ref_rule))
+	rules := unsafe.Slice(p, len(nodes))
+	for i, n := range nodes {
+		rules[i] = C.ref_rule{
+			match: n.match, name: C.CString(n.name), op: C.CString(n.op),
+			per_layer: cBool(n.tap.PerLayer()), layout: n.layout,
+		}
+	}
+	return rules
+}
+
+// freeRules frees what cRules made.
+func freeRules(rules []C.ref_rule) {
+	for _, r := range rules {
+		C.free(unsafe.Pointer(r.name))
+		C.free(unsafe.Pointer(r.op))
+	}
+	C.free(unsafe.Pointer(unsafe.SliceData(rules)))
 }

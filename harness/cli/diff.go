@@ -21,6 +21,7 @@ type diff struct {
 	runFlags
 	reference, ours string
 	out             string
+	chosen          string // why ours is what it is, when nobody said
 	repeat          int
 	began           time.Time
 }
@@ -29,7 +30,7 @@ func diffCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int,
 	d := &diff{App: a}
 	d.declare(fs)
 	fs.StringVar(&d.reference, "reference", engines.LlamaCPU, "reference `ENGINE`, or trace:FILE")
-	fs.StringVar(&d.ours, "ours", engines.OursEmu, "our `ENGINE`, or trace:FILE")
+	fs.StringVar(&d.ours, "ours", engines.Auto, "our `ENGINE`, or trace:FILE; auto uses the GPU where there is one")
 	fs.StringVar(&d.out, "out", defaultOut, "`DIR` for report.json and the traces")
 	fs.IntVar(&d.repeat, "repeat", 1, "run ours `N` times and flag taps that differ between runs")
 	return func(ctx context.Context, _ []string) (int, error) {
@@ -70,6 +71,9 @@ func (d *diff) run(ctx context.Context) (int, error) {
 		progress.done()
 		return 0, err
 	}
+	if d.chosen != "" {
+		run.Notes = append([]string{d.chosen}, run.Notes...)
+	}
 	in.Run, in.Timing = run, timing(run)
 	err = d.judge(ctx, plan, runner, in, model, progress)
 	progress.done()
@@ -98,6 +102,10 @@ func (d *diff) plan() (*session.Plan, *report.Input, *gguf.File, error) {
 	}
 	if d.repeat < 1 {
 		return bad(fmt.Errorf("--repeat %d: ours runs at least once; give 1 or more", d.repeat))
+	}
+	if d.ours == engines.Auto {
+		name, why := engines.Choose()
+		d.ours, d.chosen = name, fmt.Sprintf("ours is %s: %s", name, why)
 	}
 	plan := &session.Plan{Decode: d.steps, Repeat: d.repeat}
 	in := &report.Input{Command: commandLine(d.App.args)}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 
+	"attndiff/ours/cuda"
 	"attndiff/ours/emu"
 	"attndiff/ours/kernels"
 	"attndiff/reference/llamacpp"
@@ -26,7 +25,7 @@ func doctorCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (in
 	fs.StringVar(&f.model, "model", "", "GGUF `FILE` to check (default: the shipped model)")
 	return func(context.Context, []string) (int, error) {
 		status := Parity
-		for _, c := range []check{f.checkModel(), checkReference(), checkEmulator(), checkCUDA()} {
+		for _, c := range append([]check{f.checkModel(), checkReference(), checkEmulator()}, checkCUDA()...) {
 			switch {
 			case c.err == nil:
 				fmt.Fprintf(a.Stdout, "ok       %-10s %s\n", c.name, c.found)
@@ -74,31 +73,11 @@ func checkEmulator() check {
 	return c
 }
 
-// cudaLibraries are what engines on a GPU load when they start.
-var cudaLibraries = []string{"libcuda.so.1", "libnvrtc.so*", "libcublas.so*"}
-
-// checkCUDA looks for NVIDIA's libraries where the loader would.
-func checkCUDA() check {
-	c := check{name: "CUDA", optional: true}
-	dirs := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")),
-		"/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib")
-	for _, name := range cudaLibraries {
-		path := findLibrary(dirs, name)
-		if path == "" {
-			c.err = fmt.Errorf("no %s; not needed for llama.cpp:cpu and ours:emu", name)
-			return c
-		}
-		c.found += path + " "
+// checkCUDA looks for what ours:cuda needs, with the library files found.
+func checkCUDA() []check {
+	var list []check
+	for _, p := range cuda.Probe() {
+		list = append(list, check{name: p.Name, found: p.Found, err: p.Err, optional: true})
 	}
-	return c
-}
-
-// findLibrary returns the first file of that name, "" when there is none.
-func findLibrary(dirs []string, pattern string) string {
-	for _, dir := range dirs {
-		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	return ""
+	return list
 }

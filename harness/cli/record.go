@@ -75,8 +75,8 @@ func (r *record) plan() (*session.Plan, error) {
 	if plan.Faults, err = r.faults(); err != nil {
 		return nil, err
 	}
-	if len(plan.Faults) > 0 && r.engine != engines.OursEmu {
-		return nil, fmt.Errorf("--fault: planted in ours only, not in %s; use --engine %s", r.engine, engines.OursEmu)
+	if len(plan.Faults) > 0 && r.engine != engines.OursEmu && r.engine != engines.OursCUDA {
+		return nil, fmt.Errorf("--fault: planted in ours only, not in %s; use --engine %s or %s", r.engine, engines.OursEmu, engines.OursCUDA)
 	}
 	p, err := r.resolvePrompt()
 	if err != nil {

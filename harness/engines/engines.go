@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"attndiff/harness/session"
+	"attndiff/ours/cuda"
 )
 
 // The engines' names.
@@ -20,6 +21,19 @@ const (
 var open = map[string]func(session.Spec) (session.Engine, error){
 	LlamaCPU: openLlama,
 	OursEmu:  openEmu,
+	OursCUDA: openCUDA,
+}
+
+// Auto stands for our engine on the GPU where there is one, else on the CPU.
+const Auto = "auto"
+
+// Choose returns the engine that Auto stands for on this machine, and why.
+func Choose() (name, why string) {
+	if err := cuda.Available(); err != nil {
+		reason, _, _ := strings.Cut(err.Error(), "; ") // without the cure
+		return OursEmu, reason
+	}
+	return OursCUDA, "there is a GPU"
 }
 
 // Open opens the engine that a spec names.
@@ -32,11 +46,16 @@ func Open(spec session.Spec) (session.Engine, error) {
 
 // Check says why an engine cannot be run, nil when it can.
 func Check(name string) error {
+	if name == OursCUDA {
+		if err := cuda.Available(); err != nil {
+			return fmt.Errorf("engine %s: %w; or use %s", name, err, OursEmu)
+		}
+	}
 	if open[name] != nil {
 		return nil
 	}
 	switch {
-	case name == LlamaCUDA || name == OursCUDA:
+	case name == LlamaCUDA:
 		return fmt.Errorf("engine %s: not available in this build; use %s and %s", name, LlamaCPU, OursEmu)
 	case strings.HasPrefix(name, "exec:"):
 		return fmt.Errorf("engine exec: not available in this build; record a trace with that program and give it as trace:FILE")
@@ -47,4 +66,4 @@ func Check(name string) error {
 }
 
 // names lists what --reference, --ours and --engine take.
-const names = LlamaCPU + ", " + OursEmu + " and trace:FILE"
+const names = LlamaCPU + ", " + OursEmu + ", " + OursCUDA + " and trace:FILE"

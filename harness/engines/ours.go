@@ -2,9 +2,12 @@ package engines
 
 import (
 	"errors"
+	"os"
 	"strings"
 
 	"attndiff/harness/session"
+	"attndiff/ours/cuda"
+	"attndiff/ours/device"
 	"attndiff/ours/emu"
 	"attndiff/ours/faults"
 	"attndiff/ours/kernels"
@@ -16,16 +19,64 @@ import (
 // ours is our forward pass on one of its devices.
 type ours struct {
 	*qwen2.Model
-	dev   *emu.Device
-	vocab *gguf.Vocab
-	info  session.Info
+	warnings func() []string
+	vocab    *gguf.Vocab
+	info     session.Info
 }
 
-// openEmu opens our kernels compiled for the CPU, with faults planted and with
-// the emulator's checks on. A run goes on after a check fails, so that the
-// verdict shows what came of it; Warnings says which kernel it was. A seed
-// shuffles the order of blocks and threads, which no correct kernel depends on.
+// opened is a device with kernels, ready for a model.
+type opened struct {
+	device.Device
+	warnings func() []string
+}
+
+// openEmu opens our kernels compiled for the CPU, with the emulator's checks
+// on. A run goes on after a check fails, so that the verdict shows what came of
+// it; Warnings says which kernel it was. A seed shuffles the order of blocks
+// and threads, which no correct kernel depends on.
 func openEmu(spec session.Spec) (session.Engine, error) {
+	return openOurs(spec, func(src kernels.Source) (opened, error) {
+		options := emu.Options{Checks: true, Ordinary: spec.Ordinary}
+		if spec.Seed != 0 {
+			options.Order, options.Seed = "shuffle", int64(spec.Seed)
+		}
+		dev, err := emu.Open(src, options)
+		if err != nil {
+			return opened{}, err
+		}
+		return opened{dev, func() []string { return lines(dev.Violations()) }}, nil
+	})
+}
+
+// uncheckedVariable, set to "off", runs the GPU without the device's checks:
+// for NVIDIA's own checkers, which must see memory as nobody filled it, and for
+// timing.
+const uncheckedVariable = "ATTNDIFF_CUDA_CHECKS"
+
+// openCUDA opens our kernels on the GPU, with the device's checks on. It has
+// no use for a seed: a GPU runs blocks and warps in an order of its own.
+func openCUDA(spec session.Spec) (session.Engine, error) {
+	return openOurs(spec, func(src kernels.Source) (opened, error) {
+		dev, err := cuda.Open(src, cuda.Options{Checks: os.Getenv(uncheckedVariable) != "off", Ordinary: spec.Ordinary})
+		if err != nil {
+			return opened{}, err
+		}
+		return opened{dev, func() []string { return lines(dev.Violations()) }}, nil
+	})
+}
+
+// lines is one line for each of a list of violations.
+func lines[V error](found []V) []string {
+	var list []string
+	for _, v := range found {
+		list = append(list, v.Error())
+	}
+	return list
+}
+
+// openOurs opens the device that open gives for our kernels with the spec's
+// faults planted, and puts the model on it.
+func openOurs(spec session.Spec, open func(kernels.Source) (opened, error)) (session.Engine, error) {
 	planted, err := faults.Select(strings.Join(spec.Faults, ","))
 	if err != nil {
 		return nil, &session.InputError{Err: err}
@@ -43,11 +94,7 @@ func openEmu(spec session.Spec) (session.Engine, error) {
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
-	options := emu.Options{Checks: true, Ordinary: spec.Ordinary}
-	if spec.Seed != 0 {
-		options.Order, options.Seed = "shuffle", int64(spec.Seed)
-	}
-	dev, err := emu.Open(src, options)
+	dev, err := open(src)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +102,8 @@ func openEmu(spec session.Spec) (session.Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
-	return &ours{m, dev, vocab, session.Info{
-		Engine: OursEmu, Version: qwen2.Version(src), Device: dev.Name(), Hparams: m.Hparams(),
+	return &ours{m, dev.warnings, vocab, session.Info{
+		Engine: spec.Engine, Version: qwen2.Version(src), Device: dev.Name(), Hparams: m.Hparams(),
 	}}, nil
 }
 
@@ -67,15 +114,9 @@ func (o *ours) Tokenize(string) ([]int32, error) {
 	return nil, &session.InputError{Err: errors.New("ours takes token ids, not text; give --tokens")}
 }
 
-// Warnings lists what kernels did that a GPU would not have reported: writes
-// out of bounds, outputs left unwritten.
-func (o *ours) Warnings() []string {
-	var list []string
-	for _, v := range o.dev.Violations() {
-		list = append(list, v.Error())
-	}
-	return list
-}
+// Warnings lists what kernels did that a GPU does not report: writes out of
+// bounds, outputs left unwritten.
+func (o *ours) Warnings() []string { return o.warnings() }
 
 func (o *ours) IsEOG(id int32) bool { return o.vocab.IsEOG(id) }
 

@@ -73,11 +73,11 @@ func (d *Device) product(g device.Gemm, from origin) error {
 	if g.C.Type != device.F32 {
 		return errors.New("operand C is not F32")
 	}
-	a, err := d.operand(g.A, g.M, g.K, g.TransA, from)
+	a, err := d.operand(g.A, g.M, g.K, g.TransA)
 	if err != nil {
 		return fmt.Errorf("operand A: %w", err)
 	}
-	b, err := d.operand(g.B, g.K, g.N, g.TransB, from)
+	b, err := d.operand(g.B, g.K, g.N, g.TransB)
 	if err != nil {
 		return fmt.Errorf("operand B: %w", err)
 	}
@@ -115,7 +115,7 @@ func (d *Device) product(g device.Gemm, from origin) error {
 }
 
 // operand returns the address of op(m)[rows,cols] as f32.
-func (d *Device) operand(m device.Matrix, rows, cols int, transposed bool, from origin) (C.address, error) {
+func (d *Device) operand(m device.Matrix, rows, cols int, transposed bool) (C.address, error) {
 	if transposed {
 		rows, cols = cols, rows
 	}
@@ -123,7 +123,7 @@ func (d *Device) operand(m device.Matrix, rows, cols int, transposed bool, from 
 	if err != nil || m.Type == device.F32 {
 		return at, err
 	}
-	return d.widened(m, at, bytes, from)
+	return d.widened(m, at, bytes)
 }
 
 // matrix returns the address and bytes of a column-major matrix of the given

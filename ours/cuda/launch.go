@@ -68,14 +68,15 @@ func (d *Device) launch(l device.Launch, k loaded, from origin) error {
 			return err
 		}
 	}
-	if err := d.start(k.function, grid, block, l.SharedBytes, slots, from); err != nil {
+	d.issued = append(d.issued, from)
+	if err := d.start(k.function, grid, block, l.SharedBytes, slots); err != nil {
 		return err
 	}
 	return d.after(l.Writes, from)
 }
 
 // start hands a kernel to the driver. Each slot is a parameter in its low bytes.
-func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, slots []uint64, from origin) error {
+func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, slots []uint64) error {
 	var g, b [3]C.uint
 	for i := range 3 {
 		g[i], b[i] = C.uint(grid[i]), C.uint(block[i])
@@ -84,7 +85,6 @@ func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, 
 	if len(slots) > 0 {
 		first = (*C.uint64_t)(unsafe.Pointer(&slots[0]))
 	}
-	d.issued = append(d.issued, from)
 	return d.check(C.gpu_launch(d.gpu, function, &g[0], &b[0], C.uint(shared), first, C.int(len(slots))))
 }
 

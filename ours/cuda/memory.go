@@ -116,6 +116,7 @@ func (d *Device) Upload(dst device.Buffer, offset int, src []byte) error {
 	if err := d.check(C.gpu_write(d.gpu, to, unsafe.Pointer(&src[0]), C.size_t(len(src)))); err != nil {
 		return fmt.Errorf("upload to %q: %w", dst.Label(), err)
 	}
+	d.issued = d.issued[:0] // it waited
 	return nil
 }
 

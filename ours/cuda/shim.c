@@ -156,7 +156,9 @@ int gpu_blas(struct gpu *g, const struct blas *b, int *version) {
     if (g->driver->cuCtxSetCurrent(g->context) != 0) {
         return NOT_INITIALIZED;
     }
-    TRY(b->cublasCreate_v2(&g->handle));
+    void *handle;
+    TRY(b->cublasCreate_v2(&handle));
+    g->handle = handle;
     g->blas = b;
     TRY(b->cublasGetVersion_v2(g->handle, version));
     TRY(b->cublasSetStream_v2(g->handle, g->stream));

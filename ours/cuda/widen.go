@@ -46,7 +46,7 @@ func (w *wide) free(d *Device) {
 
 // widened returns the f32 copy of a 16-bit matrix. Weights do not change, so
 // their copies are kept until the buffer is written to.
-func (d *Device) widened(m device.Matrix, at C.address, bytes int, from origin) (C.address, error) {
+func (d *Device) widened(m device.Matrix, at C.address, bytes int) (C.address, error) {
 	b := m.Buffer.(*buffer)
 	key := wideKey{m.Offset, bytes, m.Type}
 	if copied, ok := b.wide[key]; ok {
@@ -69,7 +69,7 @@ func (d *Device) widened(m device.Matrix, at C.address, bytes int, from origin) 
 		return 0, err
 	}
 	kernel := map[device.DType]string{device.F16: "attndiff_widen_f16", device.BF16: "attndiff_widen_bf16"}[m.Type]
-	err = d.runOwn(kernel, min(wideBlocks, (n+checkBlock-1)/checkBlock), from, uint64(at), uint64(to), uint64(n))
+	err = d.runOwn(kernel, min(wideBlocks, (n+checkBlock-1)/checkBlock), uint64(at), uint64(to), uint64(n))
 	return to, err
 }
 

@@ -56,6 +56,7 @@ func commands() []command {
 		{"record", "", "run one engine and write its trace", false, recordCommand},
 		{"compare", "REF OURS", "compare two traces", false, compareCommand},
 		{"faults", "", "list the faults that --fault plants", false, faultsCommand},
+		{"faults run", "", "measure the harness against the planted faults", false, faultsRunCommand},
 		{"inspect", "TRACE", "show what a trace holds, or one tensor's statistics", false, inspectCommand},
 		{"synth", "", "write a synthetic GGUF of a given shape from a seed", false, synthCommand},
 		{"doctor", "", "show what this machine can run and what is missing", false, doctorCommand},
@@ -81,7 +82,10 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	case "-version", "--version":
 		name = "version"
 	}
-	a.args = append([]string{name}, args...)
+	if name == "faults" && len(args) > 0 && args[0] == "run" {
+		name, args = "faults run", args[1:]
+	}
+	a.args = append(strings.Fields(name), args...)
 	for _, c := range commands() {
 		if c.name == name {
 			return a.run(ctx, c, args)
@@ -145,7 +149,7 @@ func (a *App) usage(w io.Writer) {
 	fmt.Fprintln(w, "\nusage: attndiff COMMAND [flags]")
 	for _, c := range commands() {
 		if !c.hidden {
-			fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
+			fmt.Fprintf(w, "  %-10s %s\n", c.name, c.short)
 		}
 	}
 	fmt.Fprintln(w, "\n`attndiff COMMAND -h` lists a command's flags. Exit status: 0 parity, 1 divergence,")

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"attndiff/harness/exam"
+	"attndiff/harness/session"
+	"attndiff/traces/models"
+)
+
+// faultsRunCommand measures the harness against the planted faults.
+func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int, error) {
+	e := &exam.Exam{}
+	fs.IntVar(&e.Sample, "sample", 0, "run only `N` cases of each kind: single faults, pairs, triples, clean runs")
+	fs.IntVar(&e.Jobs, "jobs", 2, "run `N` cases at a time")
+	fs.Uint64Var(&e.Seed, "seed", 1, "`N` that pairs, triples and the sample are drawn from")
+	out := fs.String("out", "traces", "`DIR` for faults.md and faults.json")
+	timeout := fs.Duration("timeout", 2*time.Minute, "longest `TIME` one run of an engine may take")
+	asJSON := fs.Bool("json", false, "print JSON on standard output and nothing else there")
+	return func(ctx context.Context, _ []string) (int, error) {
+		if e.Sample < 0 || e.Jobs < 1 || *timeout <= 0 {
+			return 0, fmt.Errorf("faults run: --sample %d, --jobs %d, --timeout %v: give a sample of 0 or more, one job or more and some time",
+				e.Sample, e.Jobs, *timeout)
+		}
+		path, err := models.Path()
+		if err != nil {
+			return 0, err
+		}
+		work, err := session.NewWorkspace(*out)
+		if err != nil {
+			return 0, err
+		}
+		defer work.Close()
+		e.Model, e.Dir = path, work.Dir()
+		e.Runner = &session.Runner{Worker: a.Worker, Timeout: *timeout}
+		e.Progress = examProgress(a)
+		results, err := e.Results(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if err := results.Write(*out); err != nil {
+			return 0, err
+		}
+		if *asJSON {
+			err = printJSON(a.Stdout, results)
+		} else {
+			err = results.Markdown(a.Stdout)
+		}
+		if err == nil && len(results.Verdict) > 0 {
+			return Divergence, nil
+		}
+		return Parity, err
+	}
+}
+
+// examProgress says every few seconds how far the exam is, with the time left
+// at the pace so far.
+func examProgress(a *App) func(done, all int, m *exam.Mark) {
+	began, said := time.Now(), time.Now()
+	return func(done, all int, m *exam.Mark) {
+		if time.Since(said) < patience && done < all {
+			return
+		}
+		said = time.Now()
+		left := time.Since(began) * time.Duration(all-done) / time.Duration(done)
+		fmt.Fprintf(a.Stderr, "%d of %d cases, about %v to go; last %s\n", done, all, left.Round(time.Second), m.Case)
+	}
+}

@@ -1,0 +1,128 @@
+package exam
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"attndiff/harness/engines"
+	"attndiff/harness/session"
+	"attndiff/traces/gguf"
+	"attndiff/traces/gguf/writer"
+	"attndiff/traces/prompts"
+	"attndiff/traces/synth"
+)
+
+// open describes a model file; the prompts come as ids.
+func open(name, path string, ids map[string][]int32) (*Model, error) {
+	f, err := engines.OpenModel(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sum, err := f.SHA256()
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Name: name, Path: path, Context: f.ContextLength, Prompts: map[string][]int32{},
+		ID: session.Model{Name: f.Name, SHA256: sum}}
+	for p, list := range ids {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i] %= int32(f.Hparams.NVocab) // a smaller vocabulary takes them folded
+		}
+		m.Prompts[p] = list
+	}
+	return m, nil
+}
+
+// tokenize turns the prompts into ids with a model's own vocabulary.
+func tokenize(ctx context.Context, r *session.Runner, path string, names []string) (map[string][]int32, error) {
+	ids := map[string][]int32{}
+	for _, name := range names {
+		text, err := prompts.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		res, err := r.Do(ctx, session.Job{Text: text,
+			Spec: session.Spec{Engine: engines.LlamaCPU, Model: path, KV: "f16", Context: len(text) + 1}})
+		if err != nil {
+			return nil, fmt.Errorf("prompt %s: %w", name, err)
+		}
+		ids[name] = res.Prompt
+	}
+	return ids, nil
+}
+
+// variants writes the models of clean runs beside the shipped one: it again
+// with matrices of every type, and the synthetic shape "tiny" in every type.
+func variants(shipped *Model, dir string) ([]*Model, error) {
+	list := []*Model{shipped}
+	add := func(name, path string, err error) error {
+		if err != nil {
+			return err
+		}
+		m, err := open(name, path, shipped.Prompts)
+		list = append(list, m)
+		return err
+	}
+	for _, typ := range writer.Types() {
+		spec, err := synth.Named("tiny")
+		if err != nil {
+			return nil, err
+		}
+		spec.Type, spec.Seed = typ, 1
+		path := filepath.Join(dir, "tiny-"+strings.ToLower(typ)+".gguf")
+		if err := add("tiny "+typ, path, synth.Write(path, spec)); err != nil {
+			return nil, err
+		}
+		if typ == "F16" {
+			continue // the shipped file itself
+		}
+		path = filepath.Join(dir, "haiku-"+strings.ToLower(typ)+".gguf")
+		if err := add("haiku "+typ, path, recode(shipped.Path, path, typ)); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// recode writes a model again with matrices of another type. Merges are not
+// carried over: prompts come as ids.
+func recode(from, to, typ string) error {
+	f, err := engines.OpenModel(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	v, err := f.Vocab()
+	if err != nil {
+		return err
+	}
+	return writer.WriteFile(to, writer.Model{
+		Name: f.Name, Hparams: f.Hparams, ContextLength: f.ContextLength, Type: typ, Tied: f.Output() == gguf.TokenEmbd,
+		Vocab: writer.Vocab{Tokens: v.Tokens, Types: v.Types, Merges: []string{v.Tokens[0] + " " + v.Tokens[1]},
+			BOS: v.BOS, EOS: v.EOS, Pad: gguf.NoToken},
+		Fill: func(p gguf.Part, first int, dst []float32) error { return fill(f, p, first, dst) },
+	})
+}
+
+// fill reads a stretch of a part's elements, in row-major order.
+func fill(f *gguf.File, p gguf.Part, first int, dst []float32) error {
+	width := p.Shape[len(p.Shape)-1]
+	if !p.Matrix() {
+		all, err := f.Float32(p.Name)
+		if err == nil {
+			copy(dst, all[first:])
+		}
+		return err
+	}
+	lo, hi := first/width, (first+len(dst)+width-1)/width
+	rows, err := f.Float32Rows(p.Name, lo, hi)
+	if err == nil {
+		copy(dst, rows[first-lo*width:])
+	}
+	return err
+}

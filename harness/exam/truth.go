@@ -1,0 +1,123 @@
+package exam
+
+import (
+	"fmt"
+	"math"
+
+	"attndiff/harness/verdict"
+	"attndiff/ours/faults"
+	"attndiff/traces/gguf"
+	"attndiff/traces/half"
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// Truth is which ops of a run a fault makes wrong. It comes from replaying the
+// run without the fault; neither the verdict's statuses nor the oracle have a
+// say, only the allowance.
+type Truth struct {
+	Must []tap.Key // must be called wrong, in execution order
+	May  []tap.Key // changed by about what rounding may: either answer is right
+	Why  string    // why nothing must, when nothing does
+}
+
+// Shows reports whether the run can show the fault.
+func (t Truth) Shows() bool { return len(t.Must) > 0 }
+
+// certain is how far over the allowance an op is certain to be called wrong.
+// The verdict holds ours against the oracle, the truth against the op done
+// right, which itself lies within the allowance of the oracle: at four times
+// the allowance, an error of twice the amplitude, what remains still exceeds
+// it.
+const certain = 4
+
+// locate finds the ops that a fault changes in a judged run: others are the
+// faults planted beside it.
+func locate(model *gguf.File, others []faults.Fault, ordinary bool, run *judged) (Truth, error) {
+	allowed := map[tap.Key]float64{}
+	for _, t := range run.result.Taps {
+		allowed[t.Key] = t.Allowance
+	}
+	var truth Truth
+	var own, recorded []float32
+	faint, blind := "", true
+	err := replayed(model, run.ours, others, ordinary, func(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
+		own = widen(own, dt, raw)
+		var err error
+		if recorded, err = run.ours.Float32(k, recorded); err != nil {
+			return err
+		}
+		c := compare(own, recorded, shape)
+		blind = blind && c.blind
+		if c.same {
+			return nil
+		}
+		if c.nmse <= certain*allowed[k] {
+			truth.May = append(truth.May, k)
+			if faint == "" {
+				faint = fmt.Sprintf("changes %s by %.1g, where rounding may be %.1g", k, c.nmse, allowed[k])
+			}
+			return nil
+		}
+		truth.Must = append(truth.Must, k)
+		return nil
+	})
+	if err != nil || truth.Shows() {
+		return truth, err
+	}
+	switch {
+	case faint != "":
+		truth.Why = faint
+	case blind:
+		truth.Why = "every value is NaN with and without it"
+	default:
+		truth.Why = "changes no bit of the run"
+	}
+	return truth, nil
+}
+
+// widen reads what a device holds.
+func widen(dst []float32, dt trace.DType, raw []byte) []float32 {
+	n := len(raw) / dt.Size()
+	if cap(dst) < n {
+		dst = make([]float32, n)
+	}
+	dst = dst[:n]
+	switch dt {
+	case trace.F16:
+		half.WidenF16(dst, raw)
+	default:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(raw[4*i]) | uint32(raw[4*i+1])<<8 | uint32(raw[4*i+2])<<16 | uint32(raw[4*i+3])<<24)
+		}
+	}
+	return dst
+}
+
+// change is how an op's result differs from the one recorded.
+type change struct {
+	same  bool    // bit for bit, any NaN equal to any other
+	blind bool    // every value NaN in both
+	nmse  float64 // of the recording against the op done right
+}
+
+// compare measures a recording against the op done right on the same inputs.
+// Where both are NaN neither says anything.
+func compare(right, recorded []float32, shape []int) change {
+	if len(right) != len(recorded) {
+		return change{nmse: math.Inf(1)}
+	}
+	c := change{same: true, blind: true}
+	for i := range right {
+		nan := right[i] != right[i] && recorded[i] != recorded[i]
+		c.same = c.same && (nan || right[i] == recorded[i])
+		c.blind = c.blind && nan
+		if nan {
+			right[i], recorded[i] = 0, 0
+		}
+	}
+	if !c.same {
+		c.nmse = verdict.Measure(recorded, right, shape).NMSE
+	}
+	return c
+}

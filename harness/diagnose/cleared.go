@@ -65,7 +65,7 @@ func (b *Bench) suspect(t verdict.Tap, look func(*view) (reading, error)) (sight
 		return sighting{}, nil
 	}
 	ref, err := look(&view{trace: b.Reference, key: t.Key})
-	if err != nil || !agree(&ours, &ref, i, t) {
+	if err != nil || !corroborated(&ours, &ref, i, t) {
 		return sighting{}, err
 	}
 	s := Suspicion{What: ours.what(i), Key: t.Key, Ours: ours.values[i], Reference: ref.values[i]}
@@ -93,9 +93,9 @@ func (b *Bench) sound(of tap.Tap) []verdict.Tap {
 	return out
 }
 
-// agree reports whether the reference is as odd at place i, with a value no
+// corroborated reports whether the reference is as odd at place i, with a value no
 // further off than the recording's drift explains.
-func agree(ours, ref *reading, i int, t verdict.Tap) bool {
+func corroborated(ours, ref *reading, i int, t verdict.Tap) bool {
 	if i >= len(ref.scores) || !(ref.scores[i] > 1) {
 		return false
 	}

@@ -14,24 +14,23 @@ import (
 )
 
 // small is a model of two layers whose recordings tests make up.
-var small = trace.Hparams{NLayer: 2, NEmbd: 64, NHead: 4, NHeadKV: 2, HeadDim: 16, NFF: 32, NVocab: 8,
+var small = trace.Hparams{NLayer: 2, NEmbd: 64, NHead: 4, NHeadKV: 2, HeadDim: 16, NFF: 32, NVocab: 512,
 	RopeFreqBase: 1e6, RopeType: "neox", RMSEps: 1e-6, KVType: "f16"}
 
-// madeUp writes a trace of a prompt of 8 tokens whose every recording is noise
-// of size 1 out of seed, after change had its way with it.
-func madeUp(t *testing.T, seed uint64, change func(k tap.Key, d tap.Dims, v []float64)) *trace.Reader {
+// madeUp writes a trace of steps of so many tokens whose every recording is
+// noise of size 1 out of seed, after change had its way with it.
+func madeUp(t *testing.T, seed uint64, steps []int, change func(k tap.Key, d tap.Dims, v []float64)) *trace.Reader {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "made.safetensors")
 	meta := trace.Meta{Engine: "ours:emu", EngineVersion: "test", Device: "test", ModelSHA256: strings.Repeat("0", 64),
-		ModelName: "made up", Hparams: small, Tokens: []int32{0, 1, 2, 3, 4, 5, 6, 7}, Steps: []int{8}}
+		ModelName: "made up", Hparams: small, Steps: steps}
 	w, err := trace.Create(path, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := small.Dims()
-	d.T = 8
 	put := func(k tap.Key) {
-		rng := rand.New(rand.NewPCG(seed, uint64(k.Tap)<<8|uint64(k.Layer+1)))
+		rng := rand.New(rand.NewPCG(seed, uint64(k.Step)<<16|uint64(k.Tap)<<8|uint64(k.Layer+1)))
 		shape := k.Tap.Shape(d)
 		v := make([]float64, tap.Elements(shape))
 		for i := range v {
@@ -48,13 +47,19 @@ func madeUp(t *testing.T, seed uint64, change func(k tap.Key, d tap.Dims, v []fl
 			t.Fatal(err)
 		}
 	}
-	for _, of := range tap.All() {
-		if !of.PerLayer() {
-			put(tap.At(0, tap.NoLayer, of))
-			continue
+	for step, n := range steps {
+		d.P, d.T = len(meta.Tokens), n
+		for i := range n {
+			meta.Tokens = append(meta.Tokens, int32(3+step+i))
 		}
-		for l := range small.NLayer {
-			put(tap.At(0, l, of))
+		for _, of := range tap.All() {
+			if !of.PerLayer() {
+				put(tap.At(step, tap.NoLayer, of))
+				continue
+			}
+			for l := range small.NLayer {
+				put(tap.At(step, l, of))
+			}
 		}
 	}
 	if err := w.Close(meta); err != nil {
@@ -67,6 +72,9 @@ func madeUp(t *testing.T, seed uint64, change func(k tap.Key, d tap.Dims, v []fl
 	t.Cleanup(func() { r.Close() })
 	return r
 }
+
+// prompt is one step of 8 tokens.
+var prompt = []int{8}
 
 // plain leaves noise that nobody would suspect: even probabilities, biases of
 // one size, and norms that leave their input alone.
@@ -121,7 +129,7 @@ func spike(of tap.Tap, place int, value float64) func(tap.Key, tap.Dims, []float
 }
 
 func TestClearedNothingOdd(t *testing.T) {
-	b := bench(t, madeUp(t, 1, plain), madeUp(t, 1, plain), nil)
+	b := bench(t, madeUp(t, 1, prompt, plain), madeUp(t, 1, prompt, plain), nil)
 	got, err := Cleared(b)
 	if err != nil || len(got) != 0 {
 		t.Errorf("%+v, %v; want nothing", got, err)
@@ -145,7 +153,7 @@ func TestCleared(t *testing.T) {
 		{"wrong", odd, odd, verdict.Introduced, false},
 		{"inherited", odd, odd, verdict.Inherited, false},
 	} {
-		b := bench(t, madeUp(t, 1, c.ref), madeUp(t, 1, c.ours), map[tap.Tap]verdict.Status{tap.LOut: c.status})
+		b := bench(t, madeUp(t, 1, prompt, c.ref), madeUp(t, 1, prompt, c.ours), map[tap.Tap]verdict.Status{tap.LOut: c.status})
 		got, err := Cleared(b)
 		if err != nil {
 			t.Fatal(err)
@@ -185,7 +193,7 @@ func TestClearedKinds(t *testing.T) {
 			v[11] = 5000
 		}
 	}
-	got, err := Cleared(bench(t, madeUp(t, 2, every), madeUp(t, 2, every), nil))
+	got, err := Cleared(bench(t, madeUp(t, 2, prompt, every), madeUp(t, 2, prompt, every), nil))
 	if err != nil {
 		t.Fatal(err)
 	}

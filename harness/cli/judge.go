@@ -84,10 +84,22 @@ func (d *diff) judge(ctx context.Context, plan *session.Plan, runner *session.Ru
 	if strings.HasPrefix(in.Run.Ours.Meta.Engine, "ours:") {
 		in.Locate = engines.Locate
 	}
+	if strings.HasPrefix(in.Run.Reference.Meta.Engine, "llama.cpp:") {
+		in.Match = engines.Match
+	}
 	in.Timing["compare"] = time.Since(began).Seconds()
 	began = time.Now()
-	in.Diagnoses, err = diagnose.Run(bench)
+	if in.Diagnoses, err = diagnose.Run(bench); err != nil {
+		return err
+	}
 	in.Timing["diagnose"] = time.Since(began).Seconds()
+	began = time.Now()
+	bench.Result = in.Result // what any run of ours saw to be wrong
+	if in.Limits, err = diagnose.Limits(bench); err != nil {
+		return err
+	}
+	in.Cleared, err = diagnose.Cleared(bench)
+	in.Timing["limits"] = time.Since(began).Seconds()
 	return err
 }
 

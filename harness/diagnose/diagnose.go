@@ -1,8 +1,6 @@
 package diagnose
 
 import (
-	"fmt"
-
 	"attndiff/harness/verdict"
 )
 
@@ -11,6 +9,7 @@ func Run(b Bench) ([]Diagnosis, error) {
 	if b.Model == nil {
 		return nil, nil // drift alone was judged: nothing can be recomputed
 	}
+	b.prepare()
 	var out []Diagnosis
 	for _, group := range b.Result.Wrong() {
 		d, err := b.one(group)
@@ -29,12 +28,31 @@ func (b *Bench) one(group []verdict.Tap) (Diagnosis, error) {
 		return Diagnosis{}, err
 	}
 	d := Diagnosis{Tap: e.tap}
-	var ranked []candidate
+	var f finding
 	if len(e.sample) > 0 {
-		if ranked, err = e.search(Catalogue(e.tap, b.model())); err != nil {
+		tried, err := e.search(e.catalogue(group))
+		if err != nil {
+			return Diagnosis{}, err
+		}
+		if f, err = e.weigh(tried); err != nil {
 			return Diagnosis{}, err
 		}
 	}
-	d.Cause, d.Fix = conclude(ranked, fmt.Sprintf("%s is wrong; no known mistake reproduces it", e.tap))
+	d.Cause, d.Evidence, d.Fix = e.cause(f)
 	return d, nil
+}
+
+// catalogue lists the mistakes that could have been made at the op or, where
+// ours did not record some taps before it, at one of those.
+func (e *experiment) catalogue(group []verdict.Tap) []Hypothesis {
+	m := e.bench.model()
+	out := Catalogue(e.tap, m)
+	for _, t := range group[0].Composed {
+		for _, h := range Catalogue(t, m) {
+			h.Title = "at " + t.String() + ", which ours did not record: " + h.Title
+			h.Aspect = t.String() + " " + h.Aspect
+			out = append(out, h)
+		}
+	}
+	return out
 }

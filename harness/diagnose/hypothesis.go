@@ -13,23 +13,10 @@ type Hypothesis struct {
 	Title string // what is computed instead, in one clause
 	Fix   string // the change, as an engineer would say it
 	// Aspect is the part of the op that the mistake is about ("scale", "mask",
-	// "heads"); a pair of mistakes in one op is of two aspects.
+	// "heads"); two mistakes in one op are about two aspects.
 	Aspect  string
 	Taps    []tap.Tap // ops it can be made at
 	Variant oracle.Variant
-}
-
-// Catalogue returns the hypotheses for an op of this model, in a fixed order.
-func Catalogue(t tap.Tap, m Model) []Hypothesis {
-	var out []Hypothesis
-	for _, family := range families {
-		for _, h := range family(m) {
-			if slices.Contains(h.Taps, t) {
-				out = append(out, h)
-			}
-		}
-	}
-	return out
 }
 
 // Model is what a family of hypotheses may depend on.
@@ -37,17 +24,44 @@ type Model struct {
 	Dims   tap.Dims // widths; T and P are 0
 	Layers int
 	KVType string
-	RMSEps float64
-	Base   float64 // RoPE base
-	Tokens int     // fed in the whole run
+	Right  oracle.Semantics // what llama.cpp means by each op
+	Steps  []int            // tokens per step of the run
+	// Vector reads a norm weight or bias by its GGUF name; nil when the model has
+	// none.
+	Vector func(name string) []float64
 }
 
-// families build the catalogue, one per part of the forward pass.
+// families build the catalogue, one per part of the forward pass. Within a
+// family the more common mistake comes first: where two are the same
+// computation, the first is named.
 var families = []func(Model) []Hypothesis{
-	rotations,
+	absentMistakes,
+	embeddingMistakes,
+	normMistakes, normInputMistakes, normSumMistakes,
+	matrixMistakes, operandMistakes, productMistakes,
+	biasMistakes,
+	rotationMistakes, angleMistakes,
+	cacheRowMistakes, cacheContentMistakes,
+	headMapMistakes, scoreMistakes,
+	scaleMistakes, maskMistakes, normaliserMistakes,
+	weightedSumMistakes,
+	residualMistakes,
+	activationMistakes,
+	precisionMistakes, coverageMistakes, leftoverMistakes,
 }
 
-// semantic is a hypothesis that changes what the op means.
-func semantic(change func(*oracle.Semantics)) oracle.Variant {
-	return oracle.Variant{Semantics: func(_ tap.Key, s *oracle.Semantics) { change(s) }}
+// Catalogue returns the hypotheses for an op of this model, in a fixed order:
+// the more common of two comes first where both are the same computation. Each
+// acts at that op alone.
+func Catalogue(t tap.Tap, m Model) []Hypothesis {
+	var out []Hypothesis
+	for _, family := range families {
+		for _, h := range family(m) {
+			if slices.Contains(h.Taps, t) {
+				h.Variant = h.Variant.At(t)
+				out = append(out, h)
+			}
+		}
+	}
+	return out
 }

@@ -2,125 +2,211 @@ package diagnose
 
 import (
 	"cmp"
+	"errors"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
 )
 
-// candidate is a hypothesis, or a pair, with how well it does.
+// candidate is one or more mistakes made together, with how well they do.
 type candidate struct {
-	id, title, fix string
-	variant        oracle.Variant
+	parts   []*Hypothesis
+	order   int // place in the search: earlier is the more common mistake
+	variant oracle.Variant
 	outcome
+	inert bool // changes nothing in the recording it was screened on
 }
 
-// hopeless is the residual of a recording above which a hypothesis is dropped
-// without looking at the others: as far off as zeros.
-const hopeless = 1.0
+// id joins the mistakes' IDs.
+func (c *candidate) id() string { return c.join("+", func(h *Hypothesis) string { return h.ID }) }
 
-// search finds the cause among the hypotheses, and among pairs of them when no
-// single one explains the op.
-func (e *experiment) search(all []Hypothesis) (best []candidate, err error) {
-	singles, err := e.rank(single(all), e.sample)
-	if err != nil {
-		return nil, err
+func (c *candidate) join(by string, text func(*Hypothesis) string) string {
+	var all []string
+	for _, h := range c.parts {
+		all = append(all, text(h))
 	}
-	if len(singles) > 0 && singles[0].within {
-		return singles, nil
-	}
-	// A pair is screened on the smallest recording before the sample decides.
-	screened, err := e.rank(pairs(all), e.sample[:1])
-	if err != nil {
-		return nil, err
-	}
-	const finalists = 5
-	pairs, err := e.rank(screened[:min(finalists, len(screened))], e.sample)
-	if err != nil {
-		return nil, err
-	}
-	both := append(pairs, singles...)
-	slices.SortStableFunc(both, better)
-	return both, nil
+	return strings.Join(all, by)
 }
 
-// rank tries candidates on recordings, best first; those that claim nothing are
-// left out.
-func (e *experiment) rank(all []candidate, recordings []recording) ([]candidate, error) {
-	var out []candidate
-	for _, c := range all {
-		got, err := e.try(c.variant, recordings, hopeless)
-		if err != nil {
-			return nil, err
+// with is the candidate that makes one mistake more.
+func (c *candidate) with(h *Hypothesis) *candidate {
+	return &candidate{parts: append(c.parts[:len(c.parts):len(c.parts)], h), variant: c.variant.And(h.Variant)}
+}
+
+// works bound how many multiplications the search for two and for three
+// mistakes may take, each about half a second on one core.
+const (
+	workOfPairs   = 600e6
+	workOfTriples = 300e6
+)
+
+// finalists is how many candidates that do not hold on the smallest recording
+// are held against all.
+const finalists = 4
+
+// search finds what reproduces the sample: one mistake, else two, else three.
+// It returns all candidates that were tried.
+func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
+	var singles []*candidate
+	for i := range all {
+		singles = append(singles, &candidate{parts: []*Hypothesis{&all[i]}, variant: all[i].Variant})
+	}
+	tried, err := e.level(singles)
+	if err != nil || anyHolds(tried) {
+		return tried, err
+	}
+	one := work(e.sample[0].key, e.bench.Ours.Dims(e.sample[0].key.Step))
+	most := func(budget float64) int { return int(budget / one) }
+	pairs, err := e.level(combine(singles, singles, most(workOfPairs)))
+	tried = append(tried, pairs...)
+	if err != nil || anyHolds(pairs) {
+		return tried, err
+	}
+	triples, err := e.level(combine(pairs, singles, most(workOfTriples)))
+	return append(tried, triples...), err
+}
+
+// anyHolds reports whether a candidate reproduces the sample.
+func anyHolds(list []*candidate) bool {
+	return slices.ContainsFunc(list, func(c *candidate) bool { return c.within })
+}
+
+// combine adds each single to each of the candidates, the likelier first, most
+// at the most. Mistakes made together are about different aspects and each
+// changes the smallest recording.
+func combine(base, singles []*candidate, most int) []*candidate {
+	rank := map[*Hypothesis]int{} // place within its aspect
+	place := map[*Hypothesis]int{}
+	seen := map[string]int{}
+	for i, s := range singles {
+		h := s.parts[0]
+		place[h], rank[h] = i, seen[h.Aspect]
+		seen[h.Aspect]++
+	}
+	type sum struct {
+		base   *candidate
+		single *Hypothesis
+		rank   int
+	}
+	var sums []sum
+	for _, b := range base {
+		r := 0
+		for _, h := range b.parts {
+			r += rank[h]
 		}
-		if !math.IsInf(got.residual, 1) && !math.IsNaN(got.residual) {
-			c.outcome = got
-			out = append(out, c)
-		}
-	}
-	slices.SortStableFunc(out, better)
-	return out, nil
-}
-
-// better orders candidates: reproduced before not, then by residual.
-func better(a, b candidate) int {
-	if a.within != b.within {
-		if a.within {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Compare(a.residual, b.residual)
-}
-
-func single(all []Hypothesis) []candidate {
-	var out []candidate
-	for _, h := range all {
-		out = append(out, candidate{id: h.ID, title: h.Title, fix: h.Fix, variant: h.Variant})
-	}
-	return out
-}
-
-// pairs combines mistakes about different aspects of the op. Where one replaces
-// the formula the other cannot act within it.
-func pairs(all []Hypothesis) []candidate {
-	var out []candidate
-	for i, a := range all {
-		for _, b := range all[i+1:] {
-			if a.Aspect == b.Aspect {
+		last := b.parts[len(b.parts)-1]
+		for _, s := range singles {
+			h := s.parts[0]
+			if b.inert || s.inert || place[h] <= place[last] || !together(b.parts, h) {
 				continue
 			}
-			out = append(out, candidate{
-				id:      a.ID + "+" + b.ID,
-				title:   a.Title + ", and " + b.Title,
-				fix:     strings.TrimSpace(a.Fix + " " + b.Fix),
-				variant: a.Variant.And(b.Variant),
-			})
+			sums = append(sums, sum{b, h, r + rank[h]})
 		}
+	}
+	slices.SortStableFunc(sums, func(a, b sum) int { return cmp.Compare(a.rank, b.rank) })
+	var out []*candidate
+	for _, s := range sums[:min(len(sums), most)] {
+		out = append(out, s.base.with(s.single))
 	}
 	return out
 }
 
-// conclude turns the ranking into a cause.
-func conclude(ranked []candidate, unexplained string) (Cause, string) {
-	if len(ranked) == 0 {
-		return Cause{ID: "unexplained", Title: unexplained, Status: Unexplained, Residual: math.NaN(), RunnerUpResidual: math.NaN()}, ""
+// together reports whether h can be made beside the others. What replaces the
+// result leaves nothing of a mistake that comes before.
+func together(others []*Hypothesis, h *Hypothesis) bool {
+	for _, o := range others {
+		if o.Aspect == h.Aspect || h.Aspect == whole || o.Aspect == whole && h.Variant.Result == nil {
+			return false
+		}
 	}
-	first := ranked[0]
-	c := Cause{ID: first.id, Title: first.title, Residual: first.residual, RunnerUpResidual: math.NaN()}
-	if len(ranked) > 1 {
-		c.RunnerUp, c.RunnerUpResidual = ranked[1].id, ranked[1].residual
+	return true
+}
+
+// whole is the aspect of mistakes that replace the op's result.
+const whole = "whole"
+
+// level tries candidates: on the smallest recording first, then those that
+// hold there on the whole sample, or, if none does, the best few.
+func (e *experiment) level(list []*candidate) ([]*candidate, error) {
+	err := e.each(list, func(c *candidate) error {
+		var err error
+		c.outcome, err = e.try(c.variant, e.sample[:1], math.Inf(1))
+		if err == nil && len(c.parts) == 1 {
+			c.inert, err = e.spares(c.variant, []recording{e.sample[0].righted()})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	alone := len(ranked) == 1 || c.RunnerUpResidual >= separation*c.Residual && c.RunnerUpResidual > 0
-	switch {
-	case first.within && alone:
-		c.Status = Proven
-	case alone || first.within:
-		c.Status = Likely
-	default:
-		return Cause{ID: "unexplained", Title: unexplained, Status: Unexplained, Residual: first.residual,
-			RunnerUp: first.id, RunnerUpResidual: first.residual}, ""
+	list = slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool { return !(c.residual < math.Inf(1)) })
+	for i, c := range list {
+		c.order = i
 	}
-	return c, first.fix
+	best := slices.Clone(list)
+	slices.SortStableFunc(best, func(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) })
+	var finals []*candidate
+	for i, c := range best {
+		if c.within || i < finalists {
+			finals = append(finals, c)
+		}
+	}
+	return list, e.each(finals, func(c *candidate) error {
+		var err error
+		c.outcome, err = e.try(c.variant, e.sample, hopeless)
+		return err
+	})
+}
+
+// hopeless is the residual of a recording above which the others are not
+// looked at: as far off as zeros.
+const hopeless = 1.0
+
+// righted is the recording as it should have been.
+func (r recording) righted() recording {
+	r.got = r.right.Data
+	return r
+}
+
+// each calls f for every candidate, on as many goroutines as there are cores.
+func (e *experiment) each(list []*candidate, f func(*candidate) error) error {
+	errs := make([]error, len(list))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(list)) {
+		wg.Go(func() {
+			for i := range next {
+				errs[i] = f(list[i])
+			}
+		})
+	}
+	for i := range list {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// work is about how many multiplications recomputing a recording takes.
+func work(k tap.Key, d tap.Dims) float64 {
+	elements := float64(tap.Elements(k.Tap.Shape(d)))
+	switch k.Tap {
+	case tap.QProj, tap.KProj, tap.VProj, tap.FFNGate, tap.FFNUp, tap.ResultOutput:
+		return elements*float64(d.E) + 4*float64(d.E)*elements/float64(d.T)
+	case tap.AttnOut:
+		return elements*float64(d.H*d.D) + 4*float64(d.E*d.H*d.D)
+	case tap.FFNOut:
+		return elements*float64(d.F) + 4*float64(d.E*d.F)
+	case tap.KQ:
+		return 4 * elements * float64(d.D)
+	case tap.KQV:
+		return 4 * elements * float64(d.C())
+	}
+	return 40 * elements
 }

@@ -3,6 +3,7 @@ package engines
 import (
 	"attndiff/harness/report"
 	"attndiff/ours/kernels"
+	"attndiff/reference/source"
 	"attndiff/traces/tap"
 )
 
@@ -17,4 +18,20 @@ func Locate(t tap.Tap) report.Place {
 	k := found[0]
 	file := "ours/kernels/" + k.File
 	return report.Place{File: &file, Line: &k.Line, Function: &k.Name}
+}
+
+// Match says where llama.cpp computes a tap; all null when its sources are not
+// on this machine, as on one that a binary was copied to.
+func Match(t tap.Tap) report.Symbol {
+	p, err := source.Find(t)
+	if err != nil {
+		return report.Symbol{}
+	}
+	s, arithmetic := symbol(p.Site), symbol(p.Arithmetic)
+	s.Arithmetic = &arithmetic
+	return s
+}
+
+func symbol(s source.Site) report.Symbol {
+	return report.Symbol{File: &s.File, Line: &s.Line, Symbol: &s.Symbol, Snippet: s.Snippet}
 }

@@ -60,7 +60,9 @@ func (s Semantics) dot(a, b []float64) float64 {
 // llama_kv_cache::set_input_kq_mask (llama-kv-cache.cpp).
 // Noise: rounding z and max z shifts the exponent by |z| units; exp, the sum
 // and the division follow. Probabilities below f32's normal range flush, so a
-// spacing of the smallest normal number is owed absolutely.
+// spacing of the smallest normal number is owed absolutely; exponentials that
+// are themselves that small, because the maximum is not the row's own, come in
+// steps of the smallest number.
 func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 	y := kq.like()
 	z := make([]float64, kq.Width)
@@ -93,7 +95,8 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 		}
 		// An error of one score moves its own probability directly and the
 		// others through the sum, where it weighs by the probability.
-		shared, inherited := 0.0, 0.0
+		grain := smallestNumber / sum // what one exponential's own grain is worth
+		shared, inherited := float64(seen)*grain*grain, 0.0
 		for c := range in {
 			if seen == 0 || math.IsInf(z[c], -1) {
 				continue
@@ -108,7 +111,7 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 			}
 			rel := f32*(z[c]*z[c]+peak*peak+(z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
 			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.Width+c) + inherited
-			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal
+			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal + grain*grain
 		}
 	}
 	return y
@@ -130,8 +133,11 @@ func (s Semantics) exp(x float64) float64 {
 	return s.Exp(x)
 }
 
-// smallestNormal is the smallest normal f32, 2^-126.
-const smallestNormal = 0x1p-126
+// The smallest normal f32 and the smallest there is.
+const (
+	smallestNormal = 0x1p-126
+	smallestNumber = 0x1p-149
+)
 
 // weightedSum is kqv[t,h,d] = sum_c p[h,t,c] * v[c,g(h),d]. p is [H*T, C], v is
 // [C*G, D], the result [T*H, D]. Mirrors the ggml_mul_mat(v, kq) and the

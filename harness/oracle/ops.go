@@ -166,7 +166,7 @@ func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 			if s.Pairing == Interleaved {
 				ia, ib = 2*i, 2*i+1
 			}
-			theta := s.angle(pos[r/heads], r%heads, i)
+			theta := s.RopeTurns * s.Theta(pos[r/heads], r%heads, i)
 			sin, cos := math.Sincos(theta)
 			a, b := in[ia], in[ib]
 			na, nb := noise[ia], noise[ib]

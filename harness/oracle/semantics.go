@@ -124,12 +124,12 @@ func Default(hp trace.Hparams) Semantics {
 // SiLU is g * sigmoid(g) (ggml_silu_f32, ggml-cpu/vec.h).
 func SiLU(g float64) float64 { return g / (1 + math.Exp(-g)) }
 
-// angle is the rotation of pair i of a head at a position.
-func (s Semantics) angle(position, head, i int) float64 {
+// Theta is the angle that one rotation turns pair i of a head by at a position.
+func (s Semantics) Theta(position, head, i int) float64 {
 	if s.Angle != nil {
-		return s.RopeTurns * s.Angle(position, head, i)
+		return s.Angle(position, head, i)
 	}
-	return s.RopeTurns * float64(position) * math.Pow(s.RopeBase, -2*float64(i)/float64(s.RopeDims))
+	return float64(position) * math.Pow(s.RopeBase, -2*float64(i)/float64(s.RopeDims))
 }
 
 // positions are the positions of a step's tokens.

@@ -18,8 +18,11 @@ type Input struct {
 	Text      string               // of the prompt, "" when it came as ids
 	Faults    []string             // planted in ours
 	Diagnoses []diagnose.Diagnosis // of the wrong ops
+	Limits    []diagnose.Limit     // what this run could not have shown
+	Cleared   []diagnose.Suspicion // what is odd and right
 	Decode    func([]int32) string // ids to text; nil without a model
 	Locate    func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
+	Match     func(tap.Tap) Symbol // where llama.cpp does; nil when the reference is not llama.cpp
 	Timing    Timing
 	Command   string // that gives this report again
 
@@ -51,6 +54,9 @@ func Build(in Input) *Report {
 		Unstable:  []Unstable{},
 		Oracle:    in.Result.Oracle,
 		Rerun:     in.Command,
+
+		NotObservable: limits(in.Limits),
+		Cleared:       cleared(in.Cleared),
 	}
 	faults := list(in.Faults)
 	r.Ours.Faults = &faults
@@ -88,7 +94,7 @@ func Failed(f *session.Failure, in Input) *Report {
 		Ours:      Engine{Engine: in.Sides.Ours.String(), Faults: &faults},
 		Tokens:    Pair[[]int32]{[]int32{}, []int32{}},
 		Findings:  []Finding{}, Taps: []Tap{}, Timing: Timing{},
-		Notes: []string{}, Unstable: []Unstable{},
+		Notes: []string{}, Unstable: []Unstable{}, NotObservable: []Limit{}, Cleared: []Cleared{},
 		Failure: f, Rerun: in.Command,
 	}
 }

@@ -99,11 +99,16 @@ type Place struct {
 	Function *string `json:"function"`
 }
 
-// Symbol is the matching place in llama.cpp.
+// Symbol is the matching place in llama.cpp: the line of its graph that calls
+// for the op, and in Arithmetic the function that computes it. All null when
+// the sources are not on this machine. Files are relative to the Go module that
+// carries llama.cpp.
 type Symbol struct {
-	File   *string `json:"file"`
-	Line   *int    `json:"line"`
-	Symbol *string `json:"symbol"`
+	File       *string  `json:"file"`
+	Line       *int     `json:"line"`
+	Symbol     *string  `json:"symbol"`
+	Snippet    []string `json:"snippet,omitempty"`
+	Arithmetic *Symbol  `json:"arithmetic,omitempty"`
 }
 
 // finding describes one group of introduced recordings of one tap.
@@ -132,6 +137,9 @@ func finding(group []verdict.Tap, of int, in *Input) Finding {
 	}
 	if in.Locate != nil {
 		f.Where = in.Locate(t)
+	}
+	if in.Match != nil {
+		f.Reference = in.Match(t)
 	}
 	return f
 }

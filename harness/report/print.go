@@ -28,6 +28,7 @@ func (r *Report) Print(w io.Writer, path string, colour bool) error {
 		p.legend()
 		p.first()
 		p.findings()
+		p.scope()
 	} else {
 		p.failure()
 	}
@@ -156,6 +157,9 @@ func (p printer) findings() {
 		}
 		if w := f.Where; w.File != nil {
 			p.indented("where", w.String())
+		}
+		if s := f.Reference; s.File != nil {
+			p.indented("as in", Place{s.File, s.Line, s.Symbol}.String())
 		}
 		p.indented("fix", f.Fix)
 	}

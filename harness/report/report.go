@@ -24,11 +24,13 @@ type Report struct {
 	Taps      []Tap           `json:"taps"`
 	Timing    Timing          `json:"timing"`
 
-	Notes    []string         `json:"notes"`             // what a reader must know before the verdict
-	Unstable []Unstable       `json:"unstable"`          // recordings that differ between repeated runs
-	Oracle   bool             `json:"oracle"`            // whether ops were judged, or drift alone
-	Failure  *session.Failure `json:"failure,omitempty"` // with verdict engine-failed
-	Rerun    string           `json:"reproduce"`         // the command that gives this report again
+	Notes         []string         `json:"notes"`             // what a reader must know before the verdict
+	Unstable      []Unstable       `json:"unstable"`          // recordings that differ between repeated runs
+	Oracle        bool             `json:"oracle"`            // whether ops were judged, or drift alone
+	NotObservable []Limit          `json:"not_observable"`    // mistakes that this run could not have shown
+	Cleared       []Cleared        `json:"cleared"`           // odd in ours, and in the reference too
+	Failure       *session.Failure `json:"failure,omitempty"` // with verdict engine-failed
+	Rerun         string           `json:"reproduce"`         // the command that gives this report again
 }
 
 // Timing is seconds by stage: "reference", "ours", "compare", "total", and

@@ -27,7 +27,10 @@ static __attribute__((noinline, unused)) float __fadd_rn(float x, float y) { ret
 static __attribute__((noinline, unused)) float __fsub_rn(float x, float y) { return x - y; }
 static __attribute__((noinline, unused)) float __fmul_rn(float x, float y) { return x * y; }
 
-// float overloads of what the C library has for double only.
+// float overloads of what the C library has for double only. A compiler whose
+// environment puts libstdc++ in the way all the same (CPLUS_INCLUDE_PATH) has
+// them from its <math.h>.
+#ifndef _GLIBCXX_MATH_H
 static inline float abs(float x) { return fabsf(x); }
 static inline double abs(double x) { return fabs(x); }
 static inline long long abs(long long x) { return llabs(x); }
@@ -49,9 +52,10 @@ EMU_FLOAT_OVERLOAD(floor)
 EMU_FLOAT_OVERLOAD(ceil)
 EMU_FLOAT_OVERLOAD(rint)
 EMU_FLOAT_OVERLOAD(round)
-EMU_FLOAT_OVERLOAD(rsqrt)
 #undef EMU_FLOAT_OVERLOAD
 static inline float pow(float x, float y) { return powf(x, y); }
+#endif
+static inline float rsqrt(float x) { return rsqrtf(x); }
 
 static inline int __float2int_rn(float x) { return (int)rintf(x); }
 static inline int __float2int_rz(float x) { return (int)x; }

@@ -1,0 +1,105 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/gguf"
+	"attndiff/traces/tap"
+)
+
+// tensorOf names the model's tensor that an op reads; %d takes the layer.
+var tensorOf = map[tap.Tap]string{
+	tap.AttnNorm: "blk.%d.attn_norm.weight", tap.FFNNorm: "blk.%d.ffn_norm.weight", tap.ResultNorm: "output_norm.weight",
+	tap.QProj: "blk.%d.attn_q.weight", tap.KProj: "blk.%d.attn_k.weight", tap.VProj: "blk.%d.attn_v.weight",
+	tap.QBias: "blk.%d.attn_q.bias", tap.KBias: "blk.%d.attn_k.bias", tap.VBias: "blk.%d.attn_v.bias",
+	tap.AttnOut: "blk.%d.attn_output.weight", tap.FFNGate: "blk.%d.ffn_gate.weight", tap.FFNUp: "blk.%d.ffn_up.weight",
+	tap.FFNOut: "blk.%d.ffn_down.weight",
+}
+
+// weights recomputes the op with other tensors of the model in place of its
+// own: another layer's, or another one of the same shape.
+func weights(p *probe) []Clue {
+	own, ok := tensorOf[p.tap]
+	if !ok || len(p.exhibits) == 0 {
+		return nil
+	}
+	tries := budget / p.cost()
+	for _, s := range p.otherTensors(own) {
+		if tries--; tries < 0 {
+			return nil
+		}
+		v := oracle.Variant{Tensor: func(of tap.Key, name string) string {
+			if name != layerName(own, of.Layer) {
+				return name
+			}
+			return s.name(of.Layer)
+		}}
+		residual, ok := p.holds(func(x *exhibit) *claim {
+			if to := s.name(x.key.Layer); !slices.Contains(p.alike(layerName(own, x.key.Layer)), to) {
+				return nil
+			}
+			return p.recompute(v, x)
+		})
+		if ok {
+			return []Clue{{Kind: "wrong-weight", Grade: Whole, Residual: residual, Names: true,
+				Text:  fmt.Sprintf("ours is what %s gives with %s", p.tap, s.text),
+				Title: fmt.Sprintf("%s uses %s", p.tap, s.text),
+				Fix:   fmt.Sprintf("Pass the layer's own tensor, %s.", layerName(own, p.exhibits[0].key.Layer))}}
+		}
+	}
+	return nil
+}
+
+// otherTensor is what may be read in place of a layer's own tensor.
+type otherTensor struct {
+	text string
+	name func(layer int) string
+}
+
+// otherTensors lists them: the same tensor of other layers, nearest first, then
+// others of the same layer.
+func (p *probe) otherTensors(own string) []otherTensor {
+	var out []otherTensor
+	if p.tap.PerLayer() {
+		for _, r := range p.otherLayers(p.tap) {
+			out = append(out, otherTensor{"the weight" + r.where(), func(layer int) string {
+				k, ok := r.of(tap.At(0, layer, p.tap), p.layers)
+				if !ok {
+					return ""
+				}
+				return layerName(own, k.Layer)
+			}})
+		}
+	}
+	for _, t := range tap.All() {
+		if other := tensorOf[t]; other != "" && t != p.tap && t.PerLayer() {
+			out = append(out, otherTensor{"the weight of " + t.String(), func(layer int) string {
+				if layer == tap.NoLayer {
+					layer = p.layers - 1
+				}
+				return layerName(other, layer)
+			}})
+		}
+	}
+	return out
+}
+
+// alike lists the model's tensors that have the shape of a given one.
+func alike(model *gguf.File, name string) []string {
+	own, ok := model.Tensor(name)
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, format := range tensorOf {
+		for l := range model.Hparams.NLayer {
+			to := layerName(format, l)
+			if t, ok := model.Tensor(to); ok && to != name && slices.Equal(t.Shape, own.Shape) {
+				out = append(out, to)
+			}
+		}
+	}
+	return out
+}

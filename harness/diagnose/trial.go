@@ -1,0 +1,148 @@
+package diagnose
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// recording is one recording of ours.
+type recording struct {
+	key       tap.Key
+	got       []float64
+	dtype     trace.DType
+	allowance float64      // the op's allowance, an NMSE
+	right     oracle.Value // what the op owes
+}
+
+// outcome is how well a variant reproduces recordings.
+type outcome struct {
+	residual float64 // NMSE over what it claims; +Inf when it is refuted or does not apply
+	within   bool    // every recording within its allowance, each row too
+	rounding bool    // no further off than rounding explains
+	claims   int     // elements that it says a value of
+}
+
+// refuted is the outcome of a variant that cannot be what ours did.
+var refuted = outcome{residual: math.Inf(1)}
+
+// try recomputes recordings under a variant. It gives up at the first one
+// whose residual exceeds giveUp.
+func (e *experiment) try(v oracle.Variant, recordings []recording, giveUp float64) (outcome, error) {
+	total := comparison{}
+	within := true
+	for _, r := range recordings {
+		want, err := e.eval(v, r.key)
+		if errors.Is(err, oracle.ErrNotApplicable) {
+			return refuted, nil
+		}
+		if err != nil {
+			return outcome{}, fmt.Errorf("recomputing %s under a variant: %w", r.key, err)
+		}
+		c, ok := compare(r, want)
+		if !ok {
+			return refuted, nil
+		}
+		total.add(c)
+		within = within && c.within
+		if !(ratio(c.err, c.energy) <= giveUp) {
+			break
+		}
+	}
+	return outcome{residual: ratio(total.err, total.energy), within: within, claims: total.claims,
+		rounding: within && total.err <= oracle.Confidence*total.noise}, nil
+}
+
+// spares reports whether a mistake would not have shown in recordings that are
+// right. Where it cannot be made it does not show.
+func (e *experiment) spares(v oracle.Variant, recordings []recording) (bool, error) {
+	for _, r := range recordings {
+		want, err := e.eval(v, r.key)
+		if errors.Is(err, oracle.ErrNotApplicable) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("recomputing %s under a variant: %w", r.key, err)
+		}
+		if c, ok := compare(r, want); !ok || !c.within {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// comparison is a recording held against a recomputed value.
+type comparison struct {
+	err, energy, noise float64 // sums of squares
+	claims             int
+	within             bool
+}
+
+func (c *comparison) add(d comparison) {
+	c.err, c.energy, c.noise, c.claims = c.err+d.err, c.energy+d.energy, c.noise+d.noise, c.claims+d.claims
+}
+
+// rowConfidence is how many variances one row may reach: five standard
+// deviations, as the worst of up to a million rows does.
+const rowConfidence = 25
+
+// compare holds a recording against what a variant says of it. NaN in the
+// value makes no claim of its own, but says that ours cannot be right there:
+// where it is, that counts as an error of the element's whole size. An
+// infinity must be met exactly. ok is false when an element rules the variant
+// out.
+func compare(r recording, want oracle.Value) (c comparison, ok bool) {
+	if len(want.Data) != len(r.got) {
+		return c, false
+	}
+	width := max(want.Shape[len(want.Shape)-1], 1)
+	c.within = true
+	for lo := 0; lo < len(r.got); lo += width {
+		row := comparison{}
+		for i := lo; i < lo+width; i++ {
+			if !row.element(r, want, i) {
+				return c, false
+			}
+		}
+		limit := math.Max(r.allowance*row.energy, row.noise)
+		c.within = c.within && row.err <= rowConfidence*limit
+		c.add(row)
+	}
+	c.within = c.within && c.err <= math.Max(r.allowance*c.energy, oracle.Confidence*c.noise)
+	return c, true
+}
+
+// element adds one element to the sums; false when it rules the variant out.
+func (c *comparison) element(r recording, want oracle.Value, i int) bool {
+	x, y := r.got[i], want.Data[i]
+	switch {
+	case math.IsNaN(y):
+		right := r.right.Data[i]
+		if d := x - right; d*d <= oracle.Confidence*(r.right.Noise[i]+oracle.StorageNoise(r.dtype, right)) {
+			c.err, c.energy = c.err+right*right, c.energy+right*right
+		}
+		return true
+	case math.IsInf(y, 0) || math.IsInf(x, 0):
+		c.claims++
+		return x == y
+	case math.IsNaN(x):
+		return false
+	}
+	c.claims++
+	c.err += (x - y) * (x - y)
+	c.energy += y * y
+	c.noise += want.Noise[i] + oracle.StorageNoise(r.dtype, y)
+	return true
+}
+
+// ratio is e/s, 0 for 0/0.
+func ratio(e, s float64) float64 {
+	if e == 0 {
+		return 0
+	}
+	return e / s
+}

@@ -19,8 +19,8 @@ type Limit struct {
 
 // Limits says what a verdict of this run does not cover. Every hypothesis of
 // the catalogue is made on the reference's own recordings, as a trial: one that
-// changes no recording beyond its allowance would have gone unseen. To that
-// come taps and layers that were not recorded.
+// changes no recording beyond its allowance would have gone unseen. Taps and
+// layers that were not recorded come first, then what hides the most mistakes.
 func Limits(b Bench) ([]Limit, error) {
 	if b.Model == nil {
 		return []Limit{{What: "every mistake that drifts no more than rounding may",
@@ -39,13 +39,14 @@ func Limits(b Bench) ([]Limit, error) {
 			hidden[i] = append(hidden[i], t)
 		}
 	}
-	var out []Limit
+	var unseen []Limit
 	for i, why := range reasons {
 		if len(hidden[i]) > 0 {
-			out = append(out, Limit{What: why.what(r, hidden[i]), Why: why.why(r, hidden[i]), Show: why.show(r), Mistakes: ids(hidden[i])})
+			unseen = append(unseen, Limit{What: why.what(r, hidden[i]), Why: why.why(r, hidden[i]), Show: why.show(r), Mistakes: ids(hidden[i])})
 		}
 	}
-	return append(out, r.unreached()...), nil
+	slices.SortStableFunc(unseen, func(a, b Limit) int { return len(b.Mistakes) - len(a.Mistakes) })
+	return append(r.unreached(), unseen...), nil
 }
 
 // summary names what mistakes are about, a clause for each op or ops alike:

@@ -20,11 +20,11 @@ type reason struct {
 
 // what names the mistakes.
 func (why reason) what(r *scope, hidden []trial) string {
-	clauses := summary(hidden)
+	var clauses []string
 	if why.also != nil {
-		clauses = append(clauses, why.also(r)...)
+		clauses = why.also(r)
 	}
-	return strings.Join(clauses, "; ")
+	return strings.Join(append(clauses, summary(hidden)...), "; ")
 }
 
 // show is the option that would show them.
@@ -54,7 +54,7 @@ var reasons = []reason{
 	{
 		hides: func(r *scope, t trial) bool { return r.cells == 1 && !t.aboutValues() },
 		also: func(*scope) []string {
-			return []string{"what comes of a wrong head map of K after kq", "the strides of the cache"}
+			return []string{"score scale, mask and RoPE", "the head map of K, but for kq itself", "the strides of the cache"}
 		},
 		why: func(*scope, []trial) string {
 			return "one token was fed, at position 0: RoPE turns by 0, softmax over one position is 1 whatever the score, and the cache has one row"
@@ -131,7 +131,7 @@ var reasons = []reason{
 			return fmt.Sprintf("weights are %s and the cache is %s: llama.cpp rounds to these types itself, so ours may lose as much",
 				r.bench.Model.WeightTypes(), r.bench.Ours.Meta().Hparams.KVType)
 		},
-		how: "--model FILE with F32 weights, --kv f32",
+		how: "--kv f32 and a --model FILE of F32 weights",
 	},
 	{
 		hides: func(*scope, trial) bool { return true },

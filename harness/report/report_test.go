@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"attndiff/harness/diagnose"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
@@ -81,8 +82,23 @@ func input(layers int) Input {
 			Prompt:    []int32{1, 2}, Notes: []string{"ours:emu: kernel rope_neox wrote past the end"},
 		},
 		Result: result, Name: "haiku", Text: "<|im_start|>", Faults: []string{"rope-interleaved"},
-		Decode:  func(ids []int32) string { return strings.Repeat("word\n", len(ids)) },
-		Locate:  func(tap.Tap) Place { return Place{&file, &line, &function} },
+		Decode: func(ids []int32) string { return strings.Repeat("word\n", len(ids)) },
+		Locate: func(tap.Tap) Place { return Place{&file, &line, &function} },
+		Match: func(of tap.Tap) Symbol {
+			graph, kernel, symbol, line := "models/qwen2.cpp", "ops.cpp", "ggml_rope_ext", 58
+			return Symbol{File: &graph, Line: &line, Symbol: &symbol, Snippet: []string{"Qcur = ggml_rope_ext("},
+				Arithmetic: &Symbol{File: &kernel, Line: &line, Symbol: &symbol}}
+		},
+		Limits: []diagnose.Limit{
+			{What: strings.Repeat("RoPE of Q and RoPE of K: pairing, frequency; ", 9), Why: "one token was fed", Show: "--prompt haiku",
+				Mistakes: []string{"rope-backwards"}},
+			{What: "softmax: mask", Why: strings.Repeat("each step fed one token ", 12), Show: "--prompt haiku"},
+			{What: "a third", Why: "that the terminal leaves out", Show: "--steps 8"},
+		},
+		Cleared: []diagnose.Suspicion{
+			{What: "a bias of -34, 170 times the median bias", Key: tap.At(1, 0, tap.KBias), Index: []int{0, 1, 61}, Ours: -34, Reference: -33.5, Why: "learnt so"},
+			{What: "a residual stream that has grown", Key: tap.At(0, 2, tap.LOut), Ours: 19, Reference: 19, Why: "so has llama.cpp's"},
+		},
 		Timing:  Timing{"total": 1.5, "reference": 0.5, "ours": 0.75, "compare": 0.25},
 		Command: "bin/attndiff diff --fault rope-interleaved",
 	}

@@ -49,24 +49,24 @@ func cleared(in []diagnose.Suspicion) []Cleared {
 	return out
 }
 
-// shownLimits and shownCleared keep what follows the findings short; the report
-// has all.
+// How much of it a terminal shows; the report has all.
 const (
-	shownLimits  = 3
+	shownLimits  = 2
 	shownCleared = 6
+	limitLines   = 2 // of what a limit hides, and of how it comes
 )
 
 // scope says what this run could not have shown, and what is odd and right.
 func (p printer) scope() {
-	p.section("could not show here", len(p.NotObservable), shownLimits)
+	p.section("this run could not have shown", len(p.NotObservable), shownLimits)
 	for _, l := range p.NotObservable[:min(shownLimits, len(p.NotObservable))] {
-		p.line("  %s", clip(l.What, 98))
-		p.line("    %s", clip("try "+l.Show+": "+l.Why, 96))
+		p.clipped("  - ", l.What)
+		p.clipped("    ", "try "+l.Show+": "+l.Why)
 	}
-	p.section("odd and right", len(p.Cleared), shownCleared)
+	p.section("looks odd and is right: llama.cpp has it too", len(p.Cleared), shownCleared)
 	for _, c := range p.Cleared[:min(shownCleared, len(p.Cleared))] {
 		at := Tap{Step: c.Where.Step, Layer: c.Where.Layer, Index: c.Where.Index}
-		p.line("  %s", clip(fmt.Sprintf("%-11s %-15s %s (reference %.4g)", c.Where.Tap, at.place(), c.What, c.Reference), 98))
+		p.line("  %s", clip(fmt.Sprintf("%-11s %-15s %s", c.Where.Tap, at.place(), c.What), 98))
 	}
 }
 
@@ -81,6 +81,21 @@ func (p printer) section(title string, entries, shown int) {
 	}
 	p.line("")
 	p.line("%s", title)
+}
+
+// clipped writes text over at most limitLines lines, the first after a mark.
+func (p printer) clipped(mark, text string) {
+	lines := wrap(text, 95)
+	if len(lines) > limitLines {
+		lines[limitLines-1] = clip(lines[limitLines-1]+" "+lines[limitLines], 95)
+		lines = lines[:limitLines]
+	}
+	for i, l := range lines {
+		if i > 0 {
+			mark = "    "
+		}
+		p.line("%s%s", mark, l)
+	}
 }
 
 // clip cuts text to a width.

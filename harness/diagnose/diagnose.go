@@ -39,6 +39,7 @@ func (b *Bench) one(group []verdict.Tap) (Diagnosis, error) {
 		}
 	}
 	d.Cause, d.Evidence, d.Fix = e.cause(f)
+	e.examine(&d)
 	return d, nil
 }
 

@@ -12,9 +12,8 @@ import (
 // grouping says which elements share a factor, and how a sentence says it.
 // The label is the same for elements of one group; -1 leaves an element out.
 type grouping struct {
-	kind, text, each string
-	label            func(n int, x *exhibit) func(i int) int // n numbers the exhibit
-	fix              string
+	kind, each string
+	label      func(n int, x *exhibit) func(i int) int // n numbers the exhibit
 }
 
 // groupings from one factor for all to one per row.

@@ -119,14 +119,14 @@ func row(t *verdict.Tap) Tap {
 
 func first(t *verdict.Tap) *Divergence {
 	return &Divergence{
-		Step: t.Key.Step, Phase: phase(t.Key.Step), Layer: layer(t.Key), Tap: t.Key.Tap.String(),
+		Step: t.Key.Step, Phase: Phase(t.Key.Step), Layer: layer(t.Key), Tap: t.Key.Tap.String(),
 		Index: list(t.Peak.Index), Ours: Number(t.Peak.Ours), Reference: Number(t.Peak.Reference),
 		Oracle: Number(t.Peak.Oracle), Why: t.Why,
 	}
 }
 
-// phase names a step: step 0 is the prefill, all others decode one token.
-func phase(step int) string {
+// Phase names a step: step 0 is the prefill, all others decode one token.
+func Phase(step int) string {
 	if step == 0 {
 		return "prefill"
 	}

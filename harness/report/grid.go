@@ -20,8 +20,14 @@ var symbols = map[verdict.Status]string{
 	verdict.OK: "·", verdict.Inherited: "~", verdict.Introduced: "X", verdict.Missing: "-", verdict.NoOracle: "?",
 }
 
-// rank orders statuses by how much a reader must see them when several share
-// one column.
+// Mark shows a status in one character.
+func Mark(s verdict.Status) string { return symbols[s] }
+
+// Worse reports whether a reader must rather see a than b where both share one
+// place.
+func Worse(a, b verdict.Status) bool { return rank[a] > rank[b] }
+
+// rank orders statuses by that; what was not recorded comes last.
 var rank = map[verdict.Status]int{
 	verdict.OK: 1, verdict.Missing: 2, verdict.NoOracle: 3, verdict.Inherited: 4, verdict.Introduced: 5,
 }
@@ -56,13 +62,13 @@ func (r *Report) grid() (lines []*line, span int) {
 		if t.Layer != nil {
 			column = min(*t.Layer/span, columns-1)
 		}
-		if rank[t.Status] > rank[l.cells[column]] {
+		if Worse(t.Status, l.cells[column]) {
 			l.cells[column] = t.Status
 		}
 		if !(t.Drift <= l.drift) && !math.IsNaN(float64(t.Drift)) {
 			l.drift = t.Drift
 		}
-		if l.worst == nil || t.excess() > l.worst.excess() {
+		if l.worst == nil || t.Excess() > l.worst.Excess() {
 			l.worst = t
 		}
 	}
@@ -74,9 +80,9 @@ func (r *Report) grid() (lines []*line, span int) {
 	return lines, span
 }
 
-// excess is how far a recording exceeds its allowance; a wrong one always
-// ranks before one that is not.
-func (t *Tap) excess() float64 {
+// Excess is how many times its allowance a recording's error is; a wrong one
+// always ranks before one that is not.
+func (t *Tap) Excess() float64 {
 	x := float64(t.OpOurs)
 	if math.IsNaN(x) {
 		x = float64(t.Drift)

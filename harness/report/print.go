@@ -119,9 +119,9 @@ func (p printer) first() {
 		return
 	}
 	p.line("")
-	p.line("%s  %s", p.paint.in(bold, "first divergence"), p.paint.in(red, where(d.Tap, d.Layer, d.Step)))
+	p.line("%s  %s", p.paint.in(bold, "first divergence"), p.paint.in(red, Where(d.Tap, d.Layer, d.Step)))
 	if len(d.Index) > 0 {
-		p.line("  at         %s", coordinates(d.Tap, d.Index))
+		p.line("  at         %s", Coordinates(d.Tap, d.Index))
 	}
 	for _, v := range []struct {
 		name  string
@@ -141,17 +141,17 @@ func (p printer) findings() {
 	p.line("")
 	p.line("%s", p.paint.in(bold, "wrong ops"))
 	for i, f := range p.Findings {
-		place := ranges("layer", f.Layers)
+		place := Ranges("layer", f.Layers)
 		if place != "" {
 			place += ", "
 		}
 		p.line("  %d. %s  %s  %s%s, %d of %d recordings", i+1, p.paint.in(red, f.Tap), f.Severity,
-			place, ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
+			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
 		p.line("     op error %s, allowed %s", amount(f.Evidence.OpOurs), amount(f.Evidence.Allowance))
 		if len(f.Evidence.Composed) > 0 {
 			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
 		}
-		p.indented("cause", f.Cause.words())
+		p.indented("cause", f.Cause.Words())
 		for _, o := range f.Evidence.Observed {
 			p.indented("seen", o)
 		}
@@ -175,8 +175,8 @@ func (p printer) indented(label, text string) {
 	}
 }
 
-// words says a cause and how sure it is.
-func (c Cause) words() string {
+// Words says a cause and how sure it is.
+func (c Cause) Words() string {
 	if c.Status == string(diagnose.Unexplained) {
 		return c.Title
 	}

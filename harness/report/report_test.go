@@ -262,11 +262,11 @@ func TestFailed(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{ranges("layer", nil), ""},
-		{ranges("layer", []int{3}), "layer 3"},
-		{ranges("layer", []int{0, 1, 2, 5, 7, 8}), "layers 0-2,5,7-8"},
-		{coordinates("kq", []int{1, 2, 3}), "head 1, token 2, position 3"},
-		{coordinates("kq", []int{1}), "[1]"},
+		{Ranges("layer", nil), ""},
+		{Ranges("layer", []int{3}), "layer 3"},
+		{Ranges("layer", []int{0, 1, 2, 5, 7, 8}), "layers 0-2,5,7-8"},
+		{Coordinates("kq", []int{1, 2, 3}), "head 1, token 2, position 3"},
+		{Coordinates("kq", []int{1}), "[1]"},
 		{header(3, 1), "012"},
 		{header(24, 1), "0    5    10   15   20"},
 		{header(36, 2), "0    10   20   30"},

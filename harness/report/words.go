@@ -23,17 +23,17 @@ func (p Place) String() string {
 	return s
 }
 
-// where names a recording in words: "q_rope, layer 2, step 0 (prefill)".
-func where(tapName string, layer *int, step int) string {
+// Where names a recording in words: "q_rope, layer 2, step 0 (prefill)".
+func Where(tapName string, layer *int, step int) string {
 	s := tapName
 	if layer != nil {
 		s += fmt.Sprintf(", layer %d", *layer)
 	}
-	return s + fmt.Sprintf(", step %d (%s)", step, phase(step))
+	return s + fmt.Sprintf(", step %d (%s)", step, Phase(step))
 }
 
-// coordinates names an element's axes: "token 4, head 7, dim 11".
-func coordinates(tapName string, index []int) string {
+// Coordinates names an element's axes: "token 4, head 7, dim 11".
+func Coordinates(tapName string, index []int) string {
 	t, err := tap.Parse(tapName)
 	if err != nil || len(t.Axes()) != len(index) {
 		return fmt.Sprint(index)
@@ -45,8 +45,8 @@ func coordinates(tapName string, index []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// ranges spells an ascending list compactly: "layers 0-2,5", "step 0".
-func ranges(noun string, list []int) string {
+// Ranges spells an ascending list compactly: "layers 0-2,5", "step 0".
+func Ranges(noun string, list []int) string {
 	if len(list) == 0 {
 		return ""
 	}

@@ -58,6 +58,24 @@ func (t Tap) String() string {
 	return names[t]
 }
 
+// meanings holds what each tap is, in one phrase, indexed by Tap.
+var meanings = [Count]string{
+	"embedding rows of the tokens", "RMSNorm before attention", "Wq x", "query plus its bias", "RoPE of the query",
+	"Wk x", "key plus its bias", "RoPE of the key", "Wv x", "value plus its bias",
+	"K cache after this step's write", "V cache after this step's write",
+	"raw scores q.k", "softmax of the scaled and masked scores", "probabilities times V", "Wo kqv",
+	"residual after attention", "RMSNorm before the feed-forward", "Wgate x", "Wup x", "silu(gate) times up", "Wdown x",
+	"residual after the feed-forward", "RMSNorm of the last layer", "logits",
+}
+
+// Meaning says what the tap is, in one phrase.
+func (t Tap) Meaning() string {
+	if t >= Count {
+		return ""
+	}
+	return meanings[t]
+}
+
 // PerLayer reports whether the tap exists once per layer (true for all but
 // inp_embd, result_norm and result_output).
 func (t Tap) PerLayer() bool { return t > InpEmbd && t < ResultNorm }

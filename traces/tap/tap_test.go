@@ -50,6 +50,9 @@ func TestVocabulary(t *testing.T) {
 		if got.String() != c.name || got.PerLayer() != c.perLayer || !cmp.Equal(got.Shape(d), c.shape) {
 			t.Errorf("tap %d is %s, per layer %v, shape %v; want %+v", i, got, got.PerLayer(), got.Shape(d), c)
 		}
+		if m := got.Meaning(); m == "" || got > 0 && m == Tap(i-1).Meaning() {
+			t.Errorf("%s means %q", got, m)
+		}
 		if len(got.Axes()) != len(c.shape) {
 			t.Errorf("%s has axes %v and shape %v", got, got.Axes(), c.shape)
 		}

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"path/filepath"
 	"time"
 
+	"attndiff/harness/comparison"
 	"attndiff/harness/engines"
 	"attndiff/harness/report"
 	"attndiff/harness/session"
+	"attndiff/harness/verdict"
 	"attndiff/traces/gguf"
 	"attndiff/traces/models"
 )
@@ -61,36 +62,16 @@ func (d *diff) run(ctx context.Context) (int, error) {
 
 	progress := newProgress(d.Stderr, d.json)
 	runner := &session.Runner{Worker: d.Worker, Timeout: d.timeout, Progress: progress.engine}
-	run, err := plan.Execute(ctx, runner)
-	var died *session.Failure
-	if errors.As(err, &died) {
-		progress.done()
-		return 0, errors.Join(err, d.publish(report.Failed(died, *in), work))
-	}
-	if err != nil {
-		progress.done()
-		return 0, err
-	}
+	c := comparison.Comparison{Plan: plan, Runner: runner, Model: model, Began: d.began, Input: *in, Progress: progress.share}
 	if d.chosen != "" {
-		run.Notes = append([]string{d.chosen}, run.Notes...)
+		c.Notes = []string{d.chosen}
 	}
-	in.Run, in.Timing = run, timing(run)
-	err = d.judge(ctx, plan, runner, in, model, progress)
+	out, err := c.Run(ctx)
 	progress.done()
-	if err != nil {
+	if out == nil {
 		return 0, err
 	}
-	for role, rec := range map[string]*session.Recording{"reference": run.Reference, "ours": run.Ours} {
-		if rec.Side.Trace != "" {
-			continue // somebody else's file stays where it is
-		}
-		if _, err := work.Keep(rec.File, "traces", role+".safetensors"); err != nil {
-			return 0, err
-		}
-	}
-	in.Timing["total"] = time.Since(d.began).Seconds()
-	rep := report.Build(*in)
-	return status(rep), d.publish(rep, work)
+	return status(out.Report), errors.Join(err, d.publish(out, work))
 }
 
 // plan turns the flags into what is to be run. model is nil when no model is
@@ -201,17 +182,21 @@ func (f *runFlags) openModel() (*gguf.File, error) {
 }
 
 // publish puts the report in its place and prints it.
-func (d *diff) publish(rep *report.Report, work *session.Workspace) error {
-	draft := filepath.Join(work.Dir(), "report.json")
-	if err := rep.Write(draft); err != nil {
-		return err
-	}
-	path, err := work.Keep(draft, "report.json")
+func (d *diff) publish(out *comparison.Diff, work *session.Workspace) error {
+	path, err := out.Publish(work)
 	if err != nil {
 		return err
 	}
 	if d.json {
-		return rep.Encode(d.Stdout)
+		return out.Report.Encode(d.Stdout)
 	}
-	return rep.Print(d.Stdout, path, colourful(d.Stdout))
+	return out.Report.Print(d.Stdout, path, colourful(d.Stdout))
+}
+
+// status is the exit status a report stands for.
+func status(r *report.Report) int {
+	if r.Verdict == verdict.Parity {
+		return Parity
+	}
+	return Divergence
 }

@@ -62,6 +62,15 @@ func (p *progress) engine(at session.Progress) {
 	p.say(at.Engine + ": " + pass)
 }
 
+// share reports how much is judged.
+func (p *progress) share(done float64) {
+	if p.tty && time.Since(p.when) >= redraw {
+		p.draw(fmt.Sprintf("comparing: %.0f %%", 100*done))
+	} else if !p.tty {
+		p.say("comparing")
+	}
+}
+
 // say reports a stage of the harness itself.
 func (p *progress) say(text string) {
 	switch {

@@ -9,10 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"attndiff/harness/diagnose"
+	"attndiff/harness/comparison"
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
-	"attndiff/harness/verdict"
 	"attndiff/traces/gguf"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -25,12 +24,6 @@ type sitting struct {
 	dir    string // for what only this case needs
 	model  *gguf.File
 	ref    *trace.Reader
-}
-
-// judged is a recording of ours with what the harness says of it.
-type judged struct {
-	ours   *trace.Reader
-	result *verdict.Result
 }
 
 // one runs a case.
@@ -70,51 +63,43 @@ func (e *Exam) one(ctx context.Context, c Case, shared *recordings) (*Mark, erro
 // mark runs ours, has it judged and diagnosed as `attndiff diff` does it, and
 // holds the answer against the truth.
 func (s *sitting) mark(ctx context.Context) (*Mark, error) {
-	first, err := s.judge(ctx, false)
+	file, err := s.record(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	defer first.ours.Close()
-	// Experiments are made on the last recording with wrong ops.
-	again, seen, result := first, first, first.result
-	if first.result.Blind() {
-		if again, err = s.judge(ctx, true); err != nil {
-			return nil, err
-		}
-		defer again.ours.Close()
-		result, _ = verdict.Merge(first.result, again.result, "in the run with ordinary numbers in unwritten memory",
-			func(t verdict.Tap) bool { return t.Blind })
-		if again.result.First != nil {
-			seen = again
-		}
+	j := comparison.Judge{Reference: s.ref, Model: s.model, Again: func() (string, error) { return s.record(ctx, true) }}
+	judged, err := j.Judge(file, "")
+	if err != nil {
+		return nil, err
 	}
-	causes, err := diagnose.Run(diagnose.Bench{Reference: s.ref, Ours: seen.ours, Model: s.model, Result: seen.result})
+	defer judged.Close()
+	causes, err := judged.Causes()
 	if err != nil {
 		return nil, err
 	}
 	truths := make([]Truth, len(s.Faults))
 	for i := range s.Faults {
-		if truths[i], err = s.truth(i, first, again); err != nil {
+		if truths[i], err = s.truth(i, judged); err != nil {
 			return nil, err
 		}
 	}
-	return mark(s.Case, truths, result, causes), nil
+	return mark(s.Case, truths, judged.Result, causes), nil
 }
 
 // truth says which ops the i-th fault makes wrong: those it changes in the
 // first run and, where NaN kept an op from being judged there, in the second.
-func (s *sitting) truth(i int, first, again *judged) (Truth, error) {
+func (s *sitting) truth(i int, judged *comparison.Judgement) (Truth, error) {
 	others := slices.Delete(slices.Clone(s.Faults), i, i+1)
-	t, err := locate(s.model, others, false, first)
-	if err != nil || again == first {
+	t, err := locate(s.model, others, false, judged.First)
+	if err != nil || judged.Again == nil {
 		return t, err
 	}
-	more, err := locate(s.model, others, true, again)
+	more, err := locate(s.model, others, true, judged.Again)
 	if err != nil {
 		return t, err
 	}
 	blind := map[tap.Key]bool{}
-	for _, t := range first.result.Taps {
+	for _, t := range judged.First.Result.Taps {
 		blind[t.Key] = t.Blind
 	}
 	join := func(a, b []tap.Key) []tap.Key {
@@ -133,22 +118,10 @@ func (s *sitting) truth(i int, first, again *judged) (Truth, error) {
 	return t, nil
 }
 
-// judge records the case's run and has it judged. ordinary is the second run
-// that diff makes where NaN kept ops from being judged: memory that nobody
-// wrote holds ordinary numbers.
-func (s *sitting) judge(ctx context.Context, ordinary bool) (*judged, error) {
+// record records the case's run. ordinary is the second run that diff makes
+// where NaN kept ops from being judged: memory that nobody wrote holds ordinary
+// numbers.
+func (s *sitting) record(ctx context.Context, ordinary bool) (string, error) {
 	path := filepath.Join(s.dir, fmt.Sprintf("with-%t.safetensors", ordinary))
-	if err := s.shared.ours(ctx, s.Setting, s.names(), ordinary, path); err != nil {
-		return nil, err
-	}
-	ours, err := trace.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	result, err := verdict.Judge(s.ref, ours, s.model, verdict.Options{})
-	if err != nil {
-		ours.Close()
-		return nil, err
-	}
-	return &judged{ours, result}, nil
+	return path, s.shared.ours(ctx, s.Setting, s.names(), ordinary, path)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"attndiff/harness/comparison"
 	"attndiff/harness/verdict"
 	"attndiff/ours/faults"
 	"attndiff/traces/gguf"
@@ -33,18 +34,18 @@ const certain = 4
 
 // locate finds the ops that a fault changes in a judged run: others are the
 // faults planted beside it.
-func locate(model *gguf.File, others []faults.Fault, ordinary bool, run *judged) (Truth, error) {
+func locate(model *gguf.File, others []faults.Fault, ordinary bool, run *comparison.Seen) (Truth, error) {
 	allowed := map[tap.Key]float64{}
-	for _, t := range run.result.Taps {
+	for _, t := range run.Result.Taps {
 		allowed[t.Key] = t.Allowance
 	}
 	var truth Truth
 	var own, recorded []float32
 	faint, blind := "", true
-	err := replayed(model, run.ours, others, ordinary, func(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
+	err := replayed(model, run.Trace, others, ordinary, func(k tap.Key, dt trace.DType, shape []int, raw []byte) error {
 		own = widen(own, dt, raw)
 		var err error
-		if recorded, err = run.ours.Float32(k, recorded); err != nil {
+		if recorded, err = run.Trace.Float32(k, recorded); err != nil {
 			return err
 		}
 		c := compare(own, recorded, shape)

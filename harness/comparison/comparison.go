@@ -1,0 +1,130 @@
+package comparison
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"attndiff/harness/engines"
+	"attndiff/harness/report"
+	"attndiff/harness/session"
+	"attndiff/traces/gguf"
+	"attndiff/traces/trace"
+)
+
+// Comparison is two sides to run on one prompt.
+type Comparison struct {
+	Plan   *session.Plan
+	Runner *session.Runner
+	Model  *gguf.File // nil: drift alone is judged and ids stay ids
+	Began  time.Time  // what the total time is counted from
+
+	// Input is what the report is told beside the run and its verdict: names,
+	// texts and the command that gives it again.
+	Input report.Input
+	Notes []string // that come before the run's own
+	// Progress is called with the share of a recording judged, from any
+	// goroutine; may be nil.
+	Progress func(done float64)
+}
+
+// Diff is what came of a comparison.
+type Diff struct {
+	Report *report.Report
+	Input  report.Input // all that the report was made of; Run is nil when an engine did not survive
+}
+
+// Run runs the plan, judges and reports. When an engine did not survive, the
+// report says so and comes together with the [session.Failure].
+func (c *Comparison) Run(ctx context.Context) (*Diff, error) {
+	in := c.Input
+	err := c.fill(ctx, &in)
+	var died *session.Failure
+	if errors.As(err, &died) {
+		in.Run = nil
+		return &Diff{report.Failed(died, in), in}, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	in.Timing["total"] = time.Since(c.Began).Seconds()
+	return &Diff{report.Build(in), in}, nil
+}
+
+// fill runs both sides and completes the report's input.
+func (c *Comparison) fill(ctx context.Context, in *report.Input) error {
+	run, err := c.Plan.Execute(ctx, c.Runner)
+	if err != nil {
+		return err
+	}
+	run.Notes = append(append([]string{}, c.Notes...), run.Notes...)
+	in.Run, in.Timing = run, timing(run)
+	if c.Model != nil {
+		vocab, err := c.Model.Vocab()
+		if err != nil {
+			return err
+		}
+		in.Decode = vocab.Decode
+	}
+	if strings.HasPrefix(run.Ours.Meta.Engine, "ours:") {
+		in.Locate = engines.Locate
+	}
+	if strings.HasPrefix(run.Reference.Meta.Engine, "llama.cpp:") {
+		in.Match = engines.Match
+	}
+	return c.judge(ctx, in)
+}
+
+// judge has the recordings judged and the wrong ops explained.
+func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
+	began := time.Now()
+	lap := func(stage string) {
+		in.Timing[stage] = time.Since(began).Seconds()
+		began = time.Now()
+	}
+	ref, err := trace.Open(in.Run.Reference.File)
+	if err != nil {
+		return err
+	}
+	defer ref.Close()
+	j := Judge{Reference: ref, Model: c.Model, Progress: c.Progress}
+	if c.Plan.Ours.Trace == "" {
+		j.Again = func() (string, error) {
+			rec, err := c.Plan.Again(ctx, c.Runner, in.Run)
+			if err != nil {
+				return "", err
+			}
+			return rec.File, nil
+		}
+	}
+	v, err := j.Judge(in.Run.Ours.File, in.Run.Differing)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	in.Result = v.Result
+	lap("compare")
+	if in.Diagnoses, err = v.Causes(); err != nil {
+		return err
+	}
+	lap("diagnose")
+	if in.Limits, err = v.Limits(); err != nil {
+		return err
+	}
+	in.Cleared, err = v.Cleared()
+	lap("limits")
+	return err
+}
+
+// timing lists what a run took: each engine's passes and their sum.
+func timing(run *session.Run) report.Timing {
+	t := report.Timing{}
+	for role, rec := range map[string]*session.Recording{"reference": run.Reference, "ours": run.Ours} {
+		for stage, seconds := range rec.Seconds {
+			t[role+"."+stage] = seconds
+			t[role] += seconds
+		}
+	}
+	return t
+}

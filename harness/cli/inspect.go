@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"attndiff/harness/report"
 	"attndiff/harness/session"
@@ -67,13 +69,21 @@ func inspectCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (i
 	}
 }
 
+// longestNote is how much of a note is shown; an engine's account of what it
+// ran is tens of kilobytes.
+const longestNote = 200
+
 // printTrace shows the metadata and one line per tap: how often it was
 // recorded and in what shape first.
 func printTrace(w io.Writer, t *trace.Reader) {
 	m := t.Meta()
 	fmt.Fprintf(w, "engine   %s, %s\ndevice   %s\nmodel    %s, sha256 %s\n", m.Engine, m.EngineVersion, m.Device, m.ModelName, m.ModelSHA256)
 	fmt.Fprintf(w, "tokens   %d in %d steps: %v\n", len(m.Tokens), len(m.Steps), m.Steps)
-	for k, v := range m.Notes {
+	for _, k := range slices.Sorted(maps.Keys(m.Notes)) {
+		v := m.Notes[k]
+		if len(v) > longestNote {
+			v = fmt.Sprintf("%d bytes, see --json", len(v))
+		}
 		fmt.Fprintf(w, "note     %s: %s\n", k, v)
 	}
 	counts := map[tap.Tap]int{}

@@ -28,6 +28,9 @@ func (l llama) Info() session.Info {
 	return session.Info{Engine: LlamaCPU, Version: llamacpp.Version(), Device: l.Device(), Hparams: l.Hparams()}
 }
 
+// Notes tell llama.cpp's graph.
+func (l llama) Notes() (map[string]string, error) { return l.Engine.Notes(), nil }
+
 // Warnings is empty: what llama.cpp has to say goes to its log.
 func (l llama) Warnings() []string { return nil }
 

@@ -22,6 +22,7 @@ type ours struct {
 	warnings func() []string
 	vocab    *gguf.Vocab
 	info     session.Info
+	kernels  kernels.Source
 }
 
 // opened is a device with kernels, ready for a model.
@@ -104,7 +105,7 @@ func openOurs(spec session.Spec, open func(kernels.Source) (opened, error)) (ses
 	}
 	return &ours{m, dev.warnings, vocab, session.Info{
 		Engine: spec.Engine, Version: qwen2.Version(src), Device: dev.Name(), Hparams: m.Hparams(),
-	}}, nil
+	}, src}, nil
 }
 
 func (o *ours) Info() session.Info { return o.info }

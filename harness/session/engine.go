@@ -26,6 +26,12 @@ type Engine interface {
 	Close() error
 }
 
+// Annotator is an engine that can say how it computed the steps it recorded
+// last. What it says becomes notes of the trace.
+type Annotator interface {
+	Notes() (map[string]string, error)
+}
+
 // Info is what an engine tells of itself.
 type Info struct {
 	Engine  string        `json:"engine"`

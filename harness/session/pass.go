@@ -35,7 +35,14 @@ func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, e
 	}
 	done.Seconds = (time.Since(began) - writing).Seconds()
 	closing := time.Now()
-	if err := w.Close(j.meta(res.Info, done)); err != nil {
+	meta := j.meta(res.Info, done)
+	if a, ok := eng.(Annotator); ok {
+		if meta.Notes, err = a.Notes(); err != nil {
+			w.Abort()
+			return nil, err
+		}
+	}
+	if err := w.Close(meta); err != nil {
 		return nil, err
 	}
 	done.Write = (writing + time.Since(closing)).Seconds()

@@ -18,6 +18,9 @@ const (
 	U8 // raw bytes, for quantised blocks
 )
 
+// String names the type as traces and CUDA's sources do: f32, f16.
+func (d DType) String() string { return [...]string{"f32", "f16", "bf16", "i32", "u8"}[d] }
+
 // Size returns the bytes of one element.
 func (d DType) Size() int { return [...]int{4, 2, 2, 4, 1}[d] }
 

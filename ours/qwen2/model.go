@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"attndiff/ours/device"
+	"attndiff/traces/execution"
 	"attndiff/traces/gguf"
 	"attndiff/traces/trace"
 )
@@ -28,6 +29,8 @@ type Model struct {
 	edit    func([]Op) []Op
 	rows    int    // rows of the last step, 0 before the first
 	scratch []byte // a recording on its way to the sink
+
+	launches []*execution.Launches // of the steps recorded last, 0 and 1
 }
 
 // Load uploads the weights of f and allocates the KV cache. The file may be
@@ -55,6 +58,9 @@ const maxHeadDim = 1024
 
 // Hparams returns the model's hyperparameters, the cache type included.
 func (m *Model) Hparams() trace.Hparams { return m.hparams }
+
+// Launches describe the steps recorded last: the ops of step 0 and step 1.
+func (m *Model) Launches() []*execution.Launches { return m.launches }
 
 // Close closes the device, and with it frees everything the model holds.
 func (m *Model) Close() error { return m.dev.Close() }

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"attndiff/ours/device"
+	"attndiff/traces/execution"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -33,6 +34,12 @@ func (m *Model) Step(step int, tokens []int32, sink trace.Sink) ([]float32, erro
 	ops := p.plan()
 	if m.edit != nil {
 		ops = m.edit(ops)
+	}
+	if sink != nil && step < len(execution.Phases) {
+		if step == 0 {
+			m.launches = nil
+		}
+		m.launches = append(m.launches, p.describe(ops))
 	}
 	for i := range ops {
 		if err := ops[i].run(m.dev); err != nil {

@@ -66,6 +66,21 @@ typedef struct {
     int32_t      type;  // enum ggml_type
 } ref_tensor;
 
+// One tensor of a graph, as struct ggml_tensor has it.
+typedef struct {
+    char         name[64];
+    const char * op;   // ggml_op_desc; NULL for a leaf
+    const char * type; // ggml_type_name
+    int64_t      ne[4], nb[4];
+    int32_t      params[16];
+    int32_t      n_src, src[10]; // numbers of its operands
+    int32_t      view_of;        // number of the tensor whose memory it is, or -1
+    int64_t      view_offset;
+    int32_t      input;          // set by llama.cpp before the graph runs: positions, masks, rows
+    const char * buffer;         // of a leaf with memory of its own: where it lies
+    int64_t      buffer_offset, buffer_bytes;
+} ref_node;
+
 // Opening. Rules are indexed by the number Go gives a tap and must outlive the engine.
 ref_engine * ref_open(const ref_config * config, const ref_rule * rules, int32_t n_rules, ref_error * err);
 void         ref_close(ref_engine * e);
@@ -88,6 +103,12 @@ const float * ref_logits(ref_engine * e);
 // One tensor of the last step.
 int ref_read(ref_engine * e, int32_t layer, int32_t rule, ref_tensor * out, ref_error * err);
 void ref_reset(ref_engine * e);
+
+// The graph. While described, steps with capture keep a copy of their graph and the contents of its inputs: ref_graph
+// gives the copy, 0 nodes when the last step has none, ref_graph_input an input's contents.
+void    ref_describe(ref_engine * e, int32_t on);
+int32_t ref_graph(const ref_engine * e, const ref_node ** out);
+int     ref_graph_input(ref_engine * e, int32_t node, ref_tensor * out, ref_error * err);
 
 // ggml's own decoding of a block format, by ggml's name for it ("q4_K"). raw_bytes must be n elements' worth.
 int ref_dequantize(const char * type, const void * raw, size_t raw_bytes, float * dst, int64_t n, ref_error * err);

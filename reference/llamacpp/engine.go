@@ -17,6 +17,7 @@ import (
 
 	_ "github.com/ollama/ollama/llama/llama.cpp/src" // llama.cpp and ggml themselves
 
+	"attndiff/traces/execution"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -51,6 +52,7 @@ type Engine struct {
 	h       trace.Hparams
 	past    int    // tokens in the cache
 	want    []byte // scratch for Step
+	notes   execution.Notes
 }
 
 // Open loads a model. The error says what llama.cpp's log gave as the reason.
@@ -148,11 +150,17 @@ func (e *Engine) Step(step int, tokens []int32, sink trace.Sink) ([]float32, err
 	if e.chooser != nil {
 		threads = e.chooser.threads(threads)
 	}
+	described := e.describeNext(step, sink != nil)
 	var why C.ref_error
 	if C.ref_step(e.c, (*C.int32_t)(unsafe.SliceData(tokens)), C.int32_t(len(tokens)), C.int32_t(threads), want, &why) != 0 {
 		return nil, fmt.Errorf("step %d: %s", step, C.GoString(&why.text[0]))
 	}
 	dims := e.dims(len(tokens))
+	if described {
+		if err := e.describe(step, len(tokens), e.past); err != nil {
+			return nil, err
+		}
+	}
 	e.past += len(tokens)
 	if sink != nil {
 		if err := e.record(step, dims, sink); err != nil {

@@ -54,6 +54,12 @@ struct ref_engine {
     uint32_t              n_plans = 0;
     std::vector<staged>   stages;
     std::vector<uint8_t>  scratch;
+
+    // The graph as data. describe is what the next steps are asked for, described what the present graph was built with.
+    bool                       describe  = false;
+    bool                       described = false;
+    std::vector<ref_node>      nodes;
+    std::vector<ggml_tensor *> inputs; // by node; nullptr for what is no input
 };
 
 // set_error formats one line into err and returns -1.
@@ -68,6 +74,11 @@ std::string log_reason();
 void record_open(ref_engine * e);
 // record_fetch runs after a step of n tokens with capture: it checks where the cache was written and brings what lies in device memory to the host.
 int record_fetch(ref_engine * e, int32_t n, ref_error * err);
+
+// host_data returns where t's elements can be read, once fetched.
+const uint8_t * host_data(const ref_engine * e, const ggml_tensor * t);
+// graph_describe copies a graph that is about to run to e->nodes and has its inputs survive the step.
+void graph_describe(ref_engine * e, ggml_cgraph * graph);
 
 // recording marks e as the engine whose step is running on this thread, while it lives.
 struct recording {

@@ -37,17 +37,6 @@ void fetch(staged & s) {
     ggml_free(ctx);
 }
 
-// host_data returns where t's elements can be read.
-const uint8_t * host_data(const ref_engine * e, const ggml_tensor * t) {
-    const uint8_t * data = static_cast<const uint8_t *>(t->data);
-    for (const staged & s : e->stages) {
-        if (s.buffer == t->buffer) {
-            return s.host.data() + (data - s.first);
-        }
-    }
-    return data;
-}
-
 // pack copies the first n0 elements of the first n1 rows of every matrix of t, wherever its strides put them.
 void pack(const uint8_t * data, const ggml_tensor * t, int64_t n0, int64_t n1, std::vector<uint8_t> & out) {
     const size_t size = ggml_type_size(t->type);
@@ -107,11 +96,26 @@ int check_cells(const ref_engine * e, int32_t n, ref_error * err) {
 
 } // namespace
 
+const uint8_t * host_data(const ref_engine * e, const ggml_tensor * t) {
+    const uint8_t * data = static_cast<const uint8_t *>(t->data);
+    for (const staged & s : e->stages) {
+        if (s.buffer == t->buffer) {
+            return s.host.data() + (data - s.first);
+        }
+    }
+    return data;
+}
+
 int record_fetch(ref_engine * e, int32_t n, ref_error * err) {
     e->stages.clear();
     stage(e, e->cells);
     for (const recorded & r : e->found) {
         stage(e, r.tensor);
+    }
+    for (const ggml_tensor * t : e->inputs) {
+        if (e->describe && e->described && t != nullptr && t->buffer != nullptr) {
+            stage(e, t);
+        }
     }
     for (staged & s : e->stages) {
         fetch(s);

@@ -83,8 +83,12 @@ void prepare(ref_engine * e, ggml_cgraph * graph) {
     e->found.assign(size_t(e->n_layer) * e->n_rules, {});
     e->cells = nullptr;
     e->kept.clear();
+    e->described = false;
     if (!e->capture) {
         return;
+    }
+    if (e->describe) {
+        graph_describe(e, graph);
     }
     e->kept = e->want;
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
@@ -132,7 +136,7 @@ bool __real__ZN16llm_graph_result9can_reuseERK16llm_graph_params(void * self, co
 bool __wrap__ZN16llm_graph_result9can_reuseERK16llm_graph_params(void * self, const void * params) {
     if (current != nullptr) {
         const bool same = current->capture ? current->kept == current->want : current->kept.empty();
-        if (!same) {
+        if (!same || current->describe && !current->described) {
             return false;
         }
     }

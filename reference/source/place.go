@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"attndiff/traces/tap"
@@ -66,6 +67,9 @@ type trail struct {
 	// the whole statement.
 	shows string
 	rows  int
+	// until is a fragment of one line more that tells, further down; what lies
+	// between is left out.
+	until string
 }
 
 // longestStatement bounds a snippet that runs to the end of its statement.
@@ -99,9 +103,20 @@ func (tree Tree) site(t trail) (Site, error) {
 	if n < 0 {
 		return Site{}, t.lost(t.shows)
 	}
-	s.Snippet = outdent(t.telling(body[at+n:]))
+	telling := t.telling(body[at+n:])
+	if t.until != "" {
+		last := index(body[at+n:], t.until)
+		if last < 0 {
+			return Site{}, t.lost(t.until)
+		}
+		telling = append(slices.Clone(telling), omission, body[at+n+last])
+	}
+	s.Snippet = outdent(telling)
 	return s, nil
 }
+
+// omission stands for lines that are left out of a snippet.
+const omission = "        ..."
 
 // telling cuts the lines that tell from what follows them.
 func (t trail) telling(lines []string) []string {
@@ -117,7 +132,7 @@ func (t trail) telling(lines []string) []string {
 
 // lost says which fragment a version of llama.cpp no longer has.
 func (t trail) lost(fragment string) error {
-	return fmt.Errorf("llama.cpp's sources: %s: %s has no %q; this version words it otherwise: mend reference/source/taps.go",
+	return fmt.Errorf("llama.cpp's sources: %s: %s has no %q; this version words it otherwise: mend reference/source",
 		t.file, strings.Join(t.function, " "), fragment)
 }
 

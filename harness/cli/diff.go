@@ -135,7 +135,7 @@ func (f *runFlags) describe(plan *session.Plan, model *gguf.File) error {
 	if err != nil {
 		return err
 	}
-	plan.Model = session.Model{Name: model.Name, SHA256: sum}
+	plan.Model = session.Model{Name: model.Name, SHA256: sum, Weights: model.WeightTypes()}
 	plan.ContextLimit = model.ContextLength
 	plan.Spec = session.Spec{Model: model.Path, KV: f.kv, FlashAttn: f.flash}
 	plan.Select, err = f.selection(model.Hparams.NLayer)

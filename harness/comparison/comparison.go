@@ -68,10 +68,10 @@ func (c *Comparison) fill(ctx context.Context, in *report.Input) error {
 		in.Decode = vocab.Decode
 	}
 	if strings.HasPrefix(run.Ours.Meta.Engine, "ours:") {
-		in.Locate = engines.Locate
+		in.Locate, in.LocateChoice = engines.Locate, engines.LocateChoice
 	}
 	if strings.HasPrefix(run.Reference.Meta.Engine, "llama.cpp:") {
-		in.Match = engines.Match
+		in.Match, in.MatchChoice = engines.Match, engines.MatchChoice
 	}
 	return c.judge(ctx, in)
 }
@@ -106,6 +106,9 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 	in.Result = v.Result
 	lap("compare")
 	if in.Diagnoses, err = v.Causes(); err != nil {
+		return err
+	}
+	if in.Choice, err = v.Choice(); err != nil {
 		return err
 	}
 	lap("diagnose")

@@ -103,6 +103,18 @@ func (j *Judge) see(v *Judgement, file string) (*Seen, error) {
 // Causes explains every wrong op.
 func (v *Judgement) Causes() ([]diagnose.Diagnosis, error) { return diagnose.Run(v.bench) }
 
+// Choice explains the greedy choices that a recording's own logits refute; nil
+// when there are none.
+func (v *Judgement) Choice() (*diagnose.Diagnosis, error) {
+	for _, s := range v.seen {
+		d, err := diagnose.Choice(diagnose.Bench{Ours: s.Trace, Result: s.Result})
+		if d != nil || err != nil {
+			return d, err
+		}
+	}
+	return nil, nil
+}
+
 // Limits lists the mistakes that the run could not have shown.
 func (v *Judgement) Limits() ([]diagnose.Limit, error) { return diagnose.Limits(v.whole()) }
 

@@ -125,6 +125,9 @@ func (o *ours) Step(step int, tokens []int32, sink trace.Sink) ([]float32, error
 	return o.Model.Step(step, tokens, sink)
 }
 
+// Choose returns the greedy choice that argmax.cu made on the device.
+func (o *ours) Choose() (int32, error) { return o.Argmax() }
+
 func (o *ours) Reset() error {
 	o.Model.Reset()
 	return nil

@@ -1,8 +1,11 @@
 package engines
 
 import (
+	"slices"
+
 	"attndiff/harness/report"
 	"attndiff/ours/kernels"
+	"attndiff/ours/qwen2"
 	"attndiff/reference/source"
 	"attndiff/traces/tap"
 )
@@ -15,9 +18,32 @@ func Locate(t tap.Tap) report.Place {
 		file, function := "ours/qwen2/launch.go", "linear"
 		return report.Place{File: &file, Function: &function}
 	}
-	k := found[0]
+	return place(found[0])
+}
+
+// LocateChoice says which kernel of ours makes the greedy choice.
+func LocateChoice() report.Place {
+	all, err := kernels.Default().Kernels()
+	i := slices.IndexFunc(all, func(k kernels.Kernel) bool { return k.Name == qwen2.ChoiceKernel })
+	if err != nil || i < 0 {
+		return report.Place{}
+	}
+	return place(all[i])
+}
+
+func place(k kernels.Kernel) report.Place {
 	file := "ours/kernels/" + k.File
 	return report.Place{File: &file, Line: &k.Line, Function: &k.Name}
+}
+
+// MatchChoice says where llama.cpp makes the greedy choice; all null when its
+// sources are not on this machine.
+func MatchChoice() report.Symbol {
+	s, err := source.Greedy()
+	if err != nil {
+		return report.Symbol{}
+	}
+	return symbol(s)
 }
 
 // Match says where llama.cpp computes a tap; all null when its sources are not

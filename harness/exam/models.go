@@ -27,7 +27,7 @@ func open(name, path string, ids map[string][]int32) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Name: name, Path: path, Context: f.ContextLength, Prompts: map[string][]int32{},
-		ID: session.Model{Name: f.Name, SHA256: sum}}
+		ID: session.Model{Name: f.Name, SHA256: sum, Weights: f.WeightTypes()}}
 	for p, list := range ids {
 		list = slices.Clone(list)
 		for i := range list {

@@ -23,8 +23,14 @@ type Input struct {
 	Decode    func([]int32) string // ids to text; nil without a model
 	Locate    func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
 	Match     func(tap.Tap) Symbol // where llama.cpp does; nil when the reference is not llama.cpp
-	Timing    Timing
-	Command   string // that gives this report again
+	Choice    *diagnose.Diagnosis  // of wrong greedy choices, nil when there are none
+
+	// Where ours and llama.cpp make the greedy choice; nil like Locate and Match.
+	LocateChoice func() Place
+	MatchChoice  func() Symbol
+
+	Timing  Timing
+	Command string // that gives this report again
 
 	// What was asked for: all there is to tell of a run that failed.
 	Model Model
@@ -77,6 +83,9 @@ func Build(in Input) *Report {
 	}
 	for _, group := range in.Result.Wrong() {
 		r.Findings = append(r.Findings, finding(group, counts[group[0].Key.Tap], &in))
+	}
+	if len(in.Result.Choices) > 0 {
+		r.Findings = append(r.Findings, choice(&in))
 	}
 	if f := in.Result.First; f != nil {
 		r.First = first(f)

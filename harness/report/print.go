@@ -147,7 +147,9 @@ func (p printer) findings() {
 		}
 		p.line("  %d. %s  %s  %s%s, %d of %d recordings", i+1, p.paint.in(red, f.Tap), f.Severity,
 			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
-		p.line("     op error %s, allowed %s", amount(f.Evidence.OpOurs), amount(f.Evidence.Allowance))
+		if f.ID != choiceID { // which is no matter of degree
+			p.line("     op error %s, allowed %s", amount(f.Evidence.OpOurs), amount(f.Evidence.Allowance))
+		}
 		if len(f.Evidence.Composed) > 0 {
 			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
 		}

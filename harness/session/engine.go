@@ -32,6 +32,12 @@ type Annotator interface {
 	Notes() (map[string]string, error)
 }
 
+// Chooser is an engine that makes greedy choices itself: Choose returns the one
+// after the last step. Of other engines the harness takes the largest logit.
+type Chooser interface {
+	Choose() (int32, error)
+}
+
 // Info is what an engine tells of itself.
 type Info struct {
 	Engine  string        `json:"engine"`

@@ -62,8 +62,17 @@ func openFake(s Spec) (Engine, error) {
 	if slices.Contains(s.Faults, "abort@open") {
 		abort()
 	}
-	return &fake{spec: s}, nil
+	f := &fake{spec: s}
+	if f.has("chooser") {
+		return chooser{f}, nil
+	}
+	return f, nil
 }
+
+// chooser is a fake that makes greedy choices itself, always the same.
+type chooser struct{ *fake }
+
+func (chooser) Choose() (int32, error) { return 5, nil }
 
 func (f *fake) Info() Info {
 	return Info{Engine: f.spec.Engine, Version: "1", Device: "none", Hparams: trace.Hparams{

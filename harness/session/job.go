@@ -21,8 +21,9 @@ type Job struct {
 
 // Model identifies the model in the traces a job writes.
 type Model struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
+	Name    string `json:"name"`
+	SHA256  string `json:"sha256"`
+	Weights string `json:"weights"` // types of its matrices: "F16", "Q8_0+F32"
 }
 
 // Pass is one run over the prompt from an empty cache.
@@ -102,5 +103,15 @@ func (j *Job) meta(info Info, p *PassResult) trace.Meta {
 		Hparams:       info.Hparams,
 		Tokens:        p.Tokens,
 		Steps:         p.Steps,
+		Notes:         j.notes(p),
 	}
+}
+
+// notes tell a reader of the recording what no tensor in it does.
+func (j *Job) notes(p *PassResult) map[string]string {
+	notes := map[string]string{trace.NoteChoices: trace.EncodeChoices(p.Choices)}
+	if j.Model.Weights != "" {
+		notes[trace.NoteWeights] = j.Model.Weights
+	}
+	return notes
 }

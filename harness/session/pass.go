@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math"
 	"time"
 
@@ -37,10 +38,12 @@ func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, e
 	closing := time.Now()
 	meta := j.meta(res.Info, done)
 	if a, ok := eng.(Annotator); ok {
-		if meta.Notes, err = a.Notes(); err != nil {
+		notes, err := a.Notes()
+		if err != nil {
 			w.Abort()
 			return nil, err
 		}
+		maps.Copy(meta.Notes, notes)
 	}
 	if err := w.Close(meta); err != nil {
 		return nil, err
@@ -71,7 +74,10 @@ func (p *Pass) drive(prompt []int32, eng Engine, sink trace.Sink, out *frames) (
 		if err != nil {
 			return 0, err
 		}
-		choice := argmax(logits)
+		choice, err := choose(eng, logits)
+		if err != nil {
+			return 0, err
+		}
 		done.Tokens = append(done.Tokens, tokens...)
 		done.Steps = append(done.Steps, len(tokens))
 		done.Choices = append(done.Choices, choice)
@@ -103,16 +109,13 @@ func (p *Pass) drive(prompt []int32, eng Engine, sink trace.Sink, out *frames) (
 	return done, nil
 }
 
-// argmax returns the index of the largest logit, the first of equals. A NaN
-// is never the largest; when all are NaN the answer is 0.
-func argmax(logits []float32) int32 {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range logits {
-		if v > best {
-			best, at = v, i
-		}
+// choose returns the greedy choice after a step: the engine's own where it makes
+// one.
+func choose(eng Engine, logits []float32) (int32, error) {
+	if c, ok := eng.(Chooser); ok {
+		return c.Choose()
 	}
-	return int32(at)
+	return trace.Greedy(logits), nil
 }
 
 // seed is shared by all digests of a process; digests of different processes

@@ -46,6 +46,31 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// An engine that chooses itself is fed the leader's tokens all the same, says
+// its own in its free pass, and its recording tells what it chose.
+func TestPlanChooser(t *testing.T) {
+	p := newPlan(t)
+	p.Faults = []string{"chooser"}
+	run, err := execute(t, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(run.Ours.Meta.Tokens, run.Reference.Meta.Tokens) || !reflect.DeepEqual(run.Ours.Own, []int32{5, 5}) {
+		t.Errorf("fed %v, says %v", run.Ours.Meta.Tokens, run.Ours.Own)
+	}
+	for file, want := range map[string][]int32{run.Ours.File: {5, 5, 5}, run.Reference.File: {2, 3, 4}} {
+		r, err := trace.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Meta().Choices()
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: choices %v, %v, want %v", file, got, err, want)
+		}
+		r.Close()
+	}
+}
+
 // Text is tokenized by llama.cpp when the reference takes ids only.
 func TestPlanTokenizes(t *testing.T) {
 	p := newPlan(t)

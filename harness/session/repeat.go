@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,12 +60,13 @@ func differing(first, again string, counts map[tap.Key]int) error {
 		return err
 	}
 	defer b.Close()
+	differs := map[tap.Key]bool{}
 	var x, y []byte
 	for _, k := range a.Keys() {
 		ia, _ := a.Info(k)
 		ib, ok := b.Info(k)
 		if !ok || ia.DType != ib.DType || !slices.Equal(ia.Shape, ib.Shape) {
-			counts[k]++
+			differs[k] = true
 			continue
 		}
 		if x, err = a.Raw(k, x); err != nil {
@@ -74,12 +76,34 @@ func differing(first, again string, counts map[tap.Key]int) error {
 			return err
 		}
 		if !bytes.Equal(x, y) {
-			counts[k]++
+			differs[k] = true
 		}
 	}
 	for _, k := range b.Keys() {
 		if _, ok := a.Info(k); !ok {
-			counts[k]++
+			differs[k] = true
+		}
+	}
+	if err := chosen(a, b, differs); err != nil {
+		return err
+	}
+	for k := range differs {
+		counts[k]++
+	}
+	return nil
+}
+
+// chosen marks the steps after which two recordings of one job chose
+// differently. A choice has no tap; it counts at the logits it is made from.
+func chosen(a, b *trace.Reader, differs map[tap.Key]bool) error {
+	x, errX := a.Meta().Choices()
+	y, errY := b.Meta().Choices()
+	if err := errors.Join(errX, errY); err != nil {
+		return err
+	}
+	for step := range min(len(x), len(y)) {
+		if x[step] != y[step] {
+			differs[tap.At(step, tap.NoLayer, tap.ResultOutput)] = true
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ const quantNMSE = (2.1 / 127) * (2.1 / 127) / 12
 // ("F16", "Q8_0+F32"); a trace without one is held to f16, llama.cpp's usual.
 func newGrowth(ref *trace.Reader) growth {
 	g := growth{perOp: oracle.RoundingNMSE(oracle.UnitF16), layers: ref.Meta().Hparams.NLayer}
-	switch weights := ref.Meta().Notes["weights"]; {
+	switch weights := ref.Meta().Notes[trace.NoteWeights]; {
 	case weights == "F32" && ref.Meta().Hparams.KVType == "f32":
 		g.perOp = oracle.RoundingNMSE(oracle.UnitF32) * float64(ref.Meta().Hparams.NEmbd)
 	case strings.HasPrefix(weights, "BF16"):

@@ -45,7 +45,12 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	return j.conclude(taps), nil
+	r := j.conclude(taps)
+	if r.Choices, err = Choices(ours); err != nil {
+		return nil, fmt.Errorf("trace of %s: %w", ours.Meta().Engine, err)
+	}
+	r.choose()
+	return r, nil
 }
 
 // arithmetic is how a trace's engine treats operands, by the engine's name.

@@ -38,5 +38,9 @@ func Merge(first, other *Result, when string, take func(Tap) bool) (*Result, int
 			merged.Outcome = Divergence
 		}
 	}
+	if len(merged.Choices) == 0 {
+		merged.Choices = other.Choices
+	}
+	merged.choose()
 	return &merged, added
 }

@@ -92,6 +92,7 @@ type Result struct {
 	First   *Tap     // the first introduced op in execution order, nil at parity
 	Notes   []string // what a reader must know: no oracle, taps absent, unstable taps
 	Oracle  bool     // false when drift alone was judged
+	Choices []Choice // greedy choices of ours that its own logits refute
 }
 
 // Wrong returns the introduced recordings grouped by tap, in order of first

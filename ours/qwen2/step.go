@@ -124,6 +124,9 @@ func (m *Model) lastLogits(rows int) ([]float32, error) {
 // rowBytes is the size of one row of logits.
 func (m *Model) rowBytes() int { return m.hparams.NVocab * device.F32.Size() }
 
+// ChoiceKernel is the kernel that makes the greedy choice; it writes no tap.
+const ChoiceKernel = "argmax"
+
 // Argmax returns the most likely token after the last step: the index of the
 // largest logit of its last row, the lowest among equals, chosen on the device
 // (argmax.cu). NaN never wins; a row without a number gives 0.
@@ -133,7 +136,7 @@ func (m *Model) Argmax() (int32, error) {
 	}
 	last := device.Pointer{Buffer: m.buffers.tap[tap.ResultOutput], Offset: (m.rows - 1) * m.rowBytes()}
 	err := m.dev.Launch(device.Launch{
-		Kernel: "argmax",
+		Kernel: ChoiceKernel,
 		Grid:   device.Dim3{X: 1},
 		Block:  device.Dim3{X: rowThreads},
 		Args:   []device.Arg{last, start(m.buffers.best), device.Int(m.hparams.NVocab)},

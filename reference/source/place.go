@@ -34,6 +34,16 @@ func Find(t tap.Tap) (Place, error) {
 	return tree.Find(t)
 }
 
+// Greedy locates the greedy choice from the logits in the sources this binary
+// was built from.
+func Greedy() (Site, error) {
+	tree, err := Open()
+	if err != nil {
+		return Site{}, err
+	}
+	return tree.site(greedy)
+}
+
 // Find locates a tap in these sources.
 func (tree Tree) Find(t tap.Tap) (Place, error) {
 	e, ok := entries[t]

@@ -4,13 +4,14 @@ import "attndiff/traces/tap"
 
 // Files of the module.
 const (
-	qwen2   = "llama/llama.cpp/src/models/qwen2.cpp"
-	graph   = "llama/llama.cpp/src/llama-graph.cpp"
-	kvCache = "llama/llama.cpp/src/llama-kv-cache.cpp"
-	ops     = "ml/backend/ggml/ggml/src/ggml-cpu/ops.cpp"
-	binary  = "ml/backend/ggml/ggml/src/ggml-cpu/binary-ops.cpp"
-	matmul  = "ml/backend/ggml/ggml/src/ggml-cpu/ggml-cpu.c"
-	vec     = "ml/backend/ggml/ggml/src/ggml-cpu/vec.cpp"
+	qwen2    = "llama/llama.cpp/src/models/qwen2.cpp"
+	graph    = "llama/llama.cpp/src/llama-graph.cpp"
+	kvCache  = "llama/llama.cpp/src/llama-kv-cache.cpp"
+	ops      = "ml/backend/ggml/ggml/src/ggml-cpu/ops.cpp"
+	binary   = "ml/backend/ggml/ggml/src/ggml-cpu/binary-ops.cpp"
+	matmul   = "ml/backend/ggml/ggml/src/ggml-cpu/ggml-cpu.c"
+	sampling = "llama/llama.cpp/src/llama-sampling.cpp"
+	vec      = "ml/backend/ggml/ggml/src/ggml-cpu/vec.cpp"
 )
 
 // entry is where one tap is called for and computed.
@@ -51,6 +52,9 @@ var (
 	rowsOfK = kernel(kvCache, "llama_kv_cache::set_input_k_idxs(", "set_input_k_idxs", "data[s*sinfo.size() + i] =", 1)
 	rowsOfV = kernel(kvCache, "llama_kv_cache::set_input_v_idxs(", "set_input_v_idxs", "offs + j*kv_size + sinfo.idxs[s][i]", 1)
 )
+
+// greedy is the choice from the last row of logits, which no tap records.
+var greedy = kernel(sampling, "static void llama_sampler_greedy_apply(", "llama_sampler_greedy_apply", "cur_p->selected = 0;", 6)
 
 // entries says where each tap is.
 var entries = map[tap.Tap]entry{

@@ -34,12 +34,22 @@ type opened struct {
 // openEmu opens our kernels compiled for the CPU, with the emulator's checks
 // on. A run goes on after a check fails, so that the verdict shows what came of
 // it; Warnings says which kernel it was. A seed shuffles the order of blocks
-// and threads, which no correct kernel depends on.
+// and threads, and places buffers so that a read outside of them is stopped: an
+// odd one past the end, an even one before the start. No correct kernel depends
+// on either.
 func openEmu(spec session.Spec) (session.Engine, error) {
-	return openOurs(spec, func(src kernels.Source) (opened, error) {
-		options := emu.Options{Checks: true, Ordinary: spec.Ordinary}
+	return Emulate(spec, kernels.Default(), nil)
+}
+
+// Emulate opens other kernels than this repository's as ours:emu, for whoever
+// measures the harness with kernels of their own. watch, unless nil, is told of
+// every launch.
+func Emulate(spec session.Spec, src kernels.Source, watch func(device.Launch)) (session.Engine, error) {
+	return openOurs(spec, src, func(src kernels.Source) (opened, error) {
+		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Watch: watch}
 		if spec.Seed != 0 {
 			options.Order, options.Seed = "shuffle", int64(spec.Seed)
+			options.Edge = []string{"start", "end"}[spec.Seed%2]
 		}
 		dev, err := emu.Open(src, options)
 		if err != nil {
@@ -57,7 +67,7 @@ const uncheckedVariable = "ATTNDIFF_CUDA_CHECKS"
 // openCUDA opens our kernels on the GPU, with the device's checks on. It has
 // no use for a seed: a GPU runs blocks and warps in an order of its own.
 func openCUDA(spec session.Spec) (session.Engine, error) {
-	return openOurs(spec, func(src kernels.Source) (opened, error) {
+	return openOurs(spec, kernels.Default(), func(src kernels.Source) (opened, error) {
 		dev, err := cuda.Open(src, cuda.Options{Checks: os.Getenv(uncheckedVariable) != "off", Ordinary: spec.Ordinary})
 		if err != nil {
 			return opened{}, err
@@ -75,14 +85,14 @@ func lines[V error](found []V) []string {
 	return list
 }
 
-// openOurs opens the device that open gives for our kernels with the spec's
+// openOurs opens the device that open gives for the kernels with the spec's
 // faults planted, and puts the model on it.
-func openOurs(spec session.Spec, open func(kernels.Source) (opened, error)) (session.Engine, error) {
+func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (opened, error)) (session.Engine, error) {
 	planted, err := faults.Select(strings.Join(spec.Faults, ","))
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
-	src, edit, err := faults.Apply(planted, kernels.Default())
+	src, edit, err := faults.Apply(planted, src)
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}

@@ -29,6 +29,17 @@ type builder struct {
 	dir     string            // where the sources lie for the compiler, once needed
 }
 
+// Build compiles the kernels, or finds them compiled in the cache, and returns
+// the file of their library. Kernels of other text that the compiler makes the
+// same code of give the same bytes. cacheDir is as in [Options].
+func Build(src kernels.Source, cacheDir string) (path string, err error) {
+	list, err := src.Kernels()
+	if err != nil {
+		return "", err
+	}
+	return build(src, list, cacheDir)
+}
+
 // build returns the path of the library of these kernels, which has an entry
 // for each one listed.
 func build(src kernels.Source, list []kernels.Kernel, cacheDir string) (path string, err error) {

@@ -136,6 +136,33 @@ func TestCache(t *testing.T) {
 	list()
 }
 
+// Libraries of the same code are the same bytes, wherever they were built.
+func TestBuild(t *testing.T) {
+	library := func(text string) string {
+		t.Helper()
+		path, err := Build(one(text), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	const text = "static __device__ __noinline__ int f(int i) { return i * 2; }\nextern \"C\" __global__ void two(int *y) { *y = f(*y); }"
+	same := strings.Replace(text, "i * 2", "i + i", 1)
+	other := strings.Replace(text, "i * 2", "i * 3", 1)
+	if library(text) != library(same) {
+		t.Error("libraries of the same code differ")
+	}
+	if library(text) == library(other) {
+		t.Error("libraries of other code are the same")
+	}
+	_, err := Build(one("oops"), t.TempDir())
+	wantError(t, err, "does not compile")
+}
+
 func TestPrune(t *testing.T) {
 	c := cache{t.TempDir()}
 	var names []string

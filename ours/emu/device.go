@@ -31,10 +31,16 @@ type Options struct {
 	// another order, so runs in two orders that differ show a missing barrier.
 	Order string
 	Seed  int64 // for "shuffle"
+	// Edge places every buffer against memory that cannot be touched: "end", so
+	// that a read past its end is stopped, "start" for one before its start, or
+	// "" for guard zones on both sides, where a read finds NaN and goes on.
+	Edge string
 	// Ordinary fills memory with a small number instead of NaN. What reads
 	// memory that nobody wrote then goes on with a wrong but finite value, so
 	// that the ops after it can be judged; missing writes are not looked for.
 	Ordinary bool
+	// Watch, unless nil, is told of every launch before it runs.
+	Watch func(device.Launch)
 	// CacheDir is where compiled kernels are kept; "" is the user's cache.
 	CacheDir string
 }
@@ -72,6 +78,9 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 	if !ok {
 		return nil, fmt.Errorf("thread order %q: want forward, reverse or shuffle", options.Order)
 	}
+	if !slices.Contains([]string{"", "start", "end"}, options.Edge) {
+		return nil, fmt.Errorf("edge %q: want start, end or none", options.Edge)
+	}
 	list, err := src.Kernels()
 	if err != nil {
 		return nil, err
@@ -92,7 +101,7 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 // newDevice returns a device that runs a library's kernels in forward order.
 func newDevice(lib *library, list []kernels.Kernel, options Options) *Device {
 	d := &Device{options: options, library: lib, kernels: map[string]kernels.Kernel{},
-		guardZone: make([]byte, 2*guardBytes)}
+		guardZone: make([]byte, 2*guardBytes+bufferAlign)}
 	fill(d.guardZone, options.guard())
 	for _, k := range list {
 		d.kernels[k.Name] = k

@@ -10,10 +10,11 @@
 // With Options.Checks the device finds what a GPU lets pass: writes outside a
 // buffer, outputs left unwritten, reads of memory nobody wrote (they read NaN),
 // barriers that not all threads reach, wild addresses. Each is reported with
-// kernel and tap. What it cannot see: a read a little outside a buffer is not
-// reported, it reads NaN; an index that is wrong but inside some buffer is
-// legal here as on a GPU; overruns between two static __shared__ arrays and a
-// kernel that never ends are not noticed.
+// kernel and tap. A read a little outside a buffer finds NaN; Options.Edge has
+// it stopped and reported, on one side of every buffer. What the device cannot
+// see: an index that is wrong but inside some buffer is legal here as on a GPU;
+// overruns between two static __shared__ arrays and a kernel that never ends
+// are not noticed.
 //
 // GEMM is not emulated: it is BLAS (gonum) behind cuBLAS's description.
 //

@@ -68,6 +68,9 @@ func (d *Device) Launch(l device.Launch) error {
 		}
 	}
 
+	if d.options.Watch != nil {
+		d.options.Watch(l)
+	}
 	d.library.launch(&j)
 
 	var found []Violation

@@ -17,6 +17,8 @@ const (
 	fenceBytes = 1 << 20
 	// bufferAlign is what buffers start at; cudaMalloc gives 256.
 	bufferAlign = 4096
+	// edgeAlign is what buffers start at that end at a fence: the widest load.
+	edgeAlign = 16
 )
 
 // buffer is device memory: fence, guard zone, data, guard zone, fence.
@@ -55,8 +57,15 @@ func (d *Device) Alloc(n int, label string) (device.Buffer, error) {
 	if err := syscall.Mprotect(used, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 		return nil, fmt.Errorf("allocate %q: out of memory (%d bytes): %w", label, n, err)
 	}
-	b := &buffer{owner: d, label: label, mapping: mapping, before: used[:guardBytes],
-		data: used[guardBytes : guardBytes+n : guardBytes+n], after: used[guardBytes+n:]}
+	first := guardBytes
+	switch d.options.Edge {
+	case "start":
+		first = 0
+	case "end":
+		first = inner - roundUp(n, edgeAlign)
+	}
+	b := &buffer{owner: d, label: label, mapping: mapping, before: used[:first],
+		data: used[first : first+n : first+n], after: used[first+n:]}
 	if d.options.Checks {
 		fill(b.before, d.options.guard())
 		fill(b.data, d.options.unused())

@@ -56,6 +56,53 @@ func TestStrayWriteFoundAtDownload(t *testing.T) {
 	wantError(t, err, "kernel write_shifted "+inTap+`wrote 1 bytes past the end of buffer "other"`)
 }
 
+// A buffer against a fence has a read outside of it stopped on that side; what
+// lies inside reads as ever, whatever the buffer's size.
+func TestEdge(t *testing.T) {
+	for _, tt := range []struct {
+		edge   string
+		length int // of x, in floats
+		index  int
+		want   string // "" for nothing wrong
+	}{
+		{"end", 100, 0, ""},
+		{"end", 100, 99, ""},
+		{"end", 100, 100, `crashed at block (0,0,0) thread (0,0,0): access to address 0x`},
+		{"end", 100, 103, `12 bytes past the end of buffer "x" (400 bytes)`},
+		{"end", 1 << 13, 1 << 13, `0 bytes past the end of buffer "x" (32768 bytes)`},
+		{"start", 100, 0, ""},
+		{"start", 100, 99, ""},
+		{"start", 100, -1, `4 bytes before the start of buffer "x"`},
+	} {
+		b := open(t, Options{Checks: true, Strict: true, Edge: tt.edge}, "memory.cu")
+		x, y := put(b, "x", ramp[float32](tt.length)), b.alloc(4, "y")
+		err := b.run("read_at", 1, 1, at(x), at(y), device.Int(tt.index))
+		if tt.want != "" {
+			wantError(t, err, tt.want)
+		} else if got := get[float32](b, y)[0]; err != nil || got != float32(tt.index) {
+			t.Errorf("edge %q, index %d: %v, %v", tt.edge, tt.index, got, err)
+		}
+	}
+	if _, err := Open(source(t, "memory.cu"), Options{Edge: "both", CacheDir: testCache}); err == nil {
+		t.Error("an unknown edge is taken")
+	}
+}
+
+// Guard zones stand on the sides that are no fence.
+func TestEdgeStrayWrites(t *testing.T) {
+	for edge, tt := range map[string]struct {
+		shift int
+		want  string
+	}{
+		"end":   {-1, `wrote 4 bytes before the start of buffer "y", at offset -4`},
+		"start": {1, `wrote 4 bytes past the end of buffer "y" (400 bytes), at offset 400`},
+	} {
+		b := open(t, Options{Checks: true, Strict: true, Edge: edge}, "memory.cu")
+		y := b.alloc(400, "y")
+		wantError(t, b.run("write_shifted", 1, 128, at(y), device.Int(100), device.Int(tt.shift)), tt.want)
+	}
+}
+
 func TestUnwrittenOutput(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -114,8 +114,14 @@ func Write(path string, s Spec) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	return writer.WriteFile(path, writer.Model{
+	return writer.WriteFile(path, s.Model())
+}
+
+// Model returns what [Write] writes, for whoever wants some of its values
+// otherwise. The spec is a valid one.
+func (s Spec) Model() writer.Model {
+	return writer.Model{
 		Name: s.Name, Hparams: s.hparams(), ContextLength: s.Context,
 		Type: s.Type, Tied: !s.Untied, Vocab: vocabulary(s.Vocab), Fill: s.fill,
-	})
+	}
 }

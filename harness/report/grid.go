@@ -117,7 +117,7 @@ func (r *Report) printGrid(w io.Writer, paint painter) error {
 			}
 		}
 		t := l.worst
-		if err := table.Append(l.tap, cells.String(), amount(l.drift), amount(t.OpOurs), amount(t.OpRef), amount(t.Allowance), t.place()); err != nil {
+		if err := table.Append(l.tap, cells.String(), l.drift.Amount(), t.OpOurs.Amount(), t.OpRef.Amount(), t.Allowance.Amount(), t.place()); err != nil {
 			return err
 		}
 	}
@@ -139,14 +139,6 @@ func header(layers, span int) string {
 		b.WriteString(strconv.Itoa(l))
 	}
 	return b.String()
-}
-
-// amount prints a measure that may not be there.
-func amount(n Number) string {
-	if math.IsNaN(float64(n)) {
-		return "-"
-	}
-	return n.String()
 }
 
 // place names a recording and its worst element: "s0 l2 [4 7 11]".

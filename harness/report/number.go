@@ -39,8 +39,16 @@ func (n Number) String() string {
 	}
 }
 
-// value prints one element of a tensor, with all the digits a float32 has.
-func (n Number) value() string {
+// Amount prints a measure that may not be there: "-" when it is not.
+func (n Number) Amount() string {
+	if math.IsNaN(float64(n)) {
+		return "-"
+	}
+	return n.String()
+}
+
+// Value prints one element of a tensor, with all the digits a float32 has.
+func (n Number) Value() string {
 	if math.IsNaN(float64(n)) {
 		return "NaN"
 	}

@@ -128,7 +128,7 @@ func (p printer) first() {
 		value Number
 	}{{"ours", d.Ours}, {"reference", d.Reference}, {"oracle", d.Oracle}} {
 		if !math.IsNaN(float64(v.value)) || v.name == "ours" {
-			p.line("  %-10s %s", v.name, v.value.value())
+			p.line("  %-10s %s", v.name, v.value.Value())
 		}
 	}
 	p.line("  why        %s", d.Why)
@@ -148,7 +148,7 @@ func (p printer) findings() {
 		p.line("  %d. %s  %s  %s%s, %d of %d recordings", i+1, p.paint.in(red, f.Tap), f.Severity,
 			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
 		if f.ID != choiceID { // which is no matter of degree
-			p.line("     op error %s, allowed %s", amount(f.Evidence.OpOurs), amount(f.Evidence.Allowance))
+			p.line("     op error %s, allowed %s", f.Evidence.OpOurs.Amount(), f.Evidence.Allowance.Amount())
 		}
 		if len(f.Evidence.Composed) > 0 {
 			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
@@ -182,9 +182,9 @@ func (c Cause) Words() string {
 	if c.Status == string(diagnose.Unexplained) {
 		return c.Title
 	}
-	sure := fmt.Sprintf("%s: recomputing it so leaves %s", c.Status, amount(c.Residual))
+	sure := fmt.Sprintf("%s: recomputing it so leaves %s", c.Status, c.Residual.Amount())
 	if c.RunnerUp != "" {
-		sure += fmt.Sprintf(", the next best (%s) %s", c.RunnerUp, amount(c.RunnerUpResidual))
+		sure += fmt.Sprintf(", the next best (%s) %s", c.RunnerUp, c.RunnerUpResidual.Amount())
 	}
 	return c.Title + " (" + sure + ")"
 }

@@ -77,14 +77,14 @@ const rowShown = 8
 func (s Statistics) Print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "elements   %d, %d NaN, %d Inf, %d zero\n", s.Elements, s.NaN, s.Inf, s.Zero)
-	fmt.Fprintf(&b, "range      %s to %s\n", s.Min.value(), s.Max.value())
-	fmt.Fprintf(&b, "mean       %s\nrms        %s\nquantiles\n", s.Mean.value(), s.RMS.value())
+	fmt.Fprintf(&b, "range      %s to %s\n", s.Min.Value(), s.Max.Value())
+	fmt.Fprintf(&b, "mean       %s\nrms        %s\nquantiles\n", s.Mean.Value(), s.RMS.Value())
 	for i, p := range Probabilities {
-		fmt.Fprintf(&b, "  %5.1f %%  %s\n", 100*p, s.Quantiles[i].value())
+		fmt.Fprintf(&b, "  %5.1f %%  %s\n", 100*p, s.Quantiles[i].Value())
 	}
 	b.WriteString("first row ")
 	for _, v := range s.FirstRow[:min(rowShown, len(s.FirstRow))] {
-		b.WriteString(" " + v.value())
+		b.WriteString(" " + v.Value())
 	}
 	if len(s.FirstRow) > rowShown {
 		fmt.Fprintf(&b, " ... (%d)", len(s.FirstRow))

@@ -25,14 +25,14 @@ func doctorCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (in
 	fs.StringVar(&f.model, "model", "", "GGUF `FILE` to check (default: the shipped model)")
 	return func(context.Context, []string) (int, error) {
 		status := Parity
-		for _, c := range append([]check{f.checkModel(), checkReference(), checkEmulator()}, checkCUDA()...) {
+		for _, c := range append([]check{f.checkModel(), checkReference(), checkEmulator()}, checkGPU()...) {
 			switch {
 			case c.err == nil:
-				fmt.Fprintf(a.Stdout, "ok       %-10s %s\n", c.name, c.found)
+				fmt.Fprintf(a.Stdout, "ok       %-12s %s\n", c.name, c.found)
 			case c.optional:
-				fmt.Fprintf(a.Stdout, "absent   %-10s %v\n", c.name, c.err)
+				fmt.Fprintf(a.Stdout, "absent   %-12s %v\n", c.name, c.err)
 			default:
-				fmt.Fprintf(a.Stdout, "missing  %-10s %v\n", c.name, c.err)
+				fmt.Fprintf(a.Stdout, "missing  %-12s %v\n", c.name, c.err)
 				status = BadInput
 			}
 		}
@@ -73,11 +73,13 @@ func checkEmulator() check {
 	return c
 }
 
-// checkCUDA looks for what ours:cuda needs, with the library files found.
-func checkCUDA() []check {
+// checkGPU looks for what ours:cuda needs, with the library files found, and
+// for what llama.cpp:cuda needs besides.
+func checkGPU() []check {
 	var list []check
 	for _, p := range cuda.Probe() {
 		list = append(list, check{name: p.Name, found: p.Found, err: p.Err, optional: true})
 	}
-	return list
+	found, err := llamacpp.ProbeBackend()
+	return append(list, check{name: "libggml-cuda", found: found, err: err, optional: true})
 }

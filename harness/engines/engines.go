@@ -7,6 +7,7 @@ import (
 
 	"attndiff/harness/session"
 	"attndiff/ours/cuda"
+	"attndiff/reference/llamacpp"
 )
 
 // The engines' names.
@@ -19,9 +20,10 @@ const (
 
 // open holds what opens each engine of this build.
 var open = map[string]func(session.Spec) (session.Engine, error){
-	LlamaCPU: openLlama,
-	OursEmu:  openEmu,
-	OursCUDA: openCUDA,
+	LlamaCPU:  openLlama,
+	LlamaCUDA: openLlama,
+	OursEmu:   openEmu,
+	OursCUDA:  openCUDA,
 }
 
 // Auto stands for our engine on the GPU where there is one, else on the CPU.
@@ -44,9 +46,15 @@ func Open(spec session.Spec) (session.Engine, error) {
 	return open[spec.Engine](spec)
 }
 
-// Check says why an engine cannot be run, nil when it can.
+// Check says why an engine cannot be run, nil when it can as far as a look can
+// tell: libraries are loaded when the engine opens.
 func Check(name string) error {
-	if name == OursCUDA {
+	switch name {
+	case LlamaCUDA:
+		if _, err := llamacpp.FindBackend(); err != nil {
+			return fmt.Errorf("engine %s: %w; or use %s", name, err, LlamaCPU)
+		}
+	case OursCUDA:
 		if err := cuda.Available(); err != nil {
 			return fmt.Errorf("engine %s: %w; or use %s", name, err, OursEmu)
 		}
@@ -55,8 +63,6 @@ func Check(name string) error {
 		return nil
 	}
 	switch {
-	case name == LlamaCUDA:
-		return fmt.Errorf("engine %s: not available in this build; use %s and %s", name, LlamaCPU, OursEmu)
 	case strings.HasPrefix(name, "exec:"):
 		return fmt.Errorf("engine exec: not available in this build; record a trace with that program and give it as trace:FILE")
 	case name == "":
@@ -66,4 +72,4 @@ func Check(name string) error {
 }
 
 // names lists what --reference, --ours and --engine take.
-const names = LlamaCPU + ", " + OursEmu + ", " + OursCUDA + " and trace:FILE"
+const names = LlamaCPU + ", " + LlamaCUDA + ", " + OursEmu + ", " + OursCUDA + " and trace:FILE"

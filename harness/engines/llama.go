@@ -6,8 +6,12 @@ import (
 )
 
 // llama is llama.cpp as a session runs it.
-type llama struct{ *llamacpp.Engine }
+type llama struct {
+	*llamacpp.Engine
+	name string
+}
 
+// openLlama opens llama.cpp on the CPU or on the first GPU.
 func openLlama(spec session.Spec) (session.Engine, error) {
 	// llama.cpp aborts on some broken files; ours says what is wrong with them.
 	f, err := OpenModel(spec.Model)
@@ -17,15 +21,16 @@ func openLlama(spec session.Spec) (session.Engine, error) {
 	f.Close()
 	e, err := llamacpp.Open(llamacpp.Config{
 		Model: spec.Model, KV: spec.KV, FlashAttn: spec.FlashAttn, Threads: spec.Threads, Context: spec.Context,
+		CUDA: spec.Engine == LlamaCUDA,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return llama{e}, nil
+	return llama{e, spec.Engine}, nil
 }
 
 func (l llama) Info() session.Info {
-	return session.Info{Engine: LlamaCPU, Version: llamacpp.Version(), Device: l.Device(), Hparams: l.Hparams()}
+	return session.Info{Engine: l.name, Version: llamacpp.Version(), Device: l.Device(), Hparams: l.Hparams()}
 }
 
 // Notes tell llama.cpp's graph.

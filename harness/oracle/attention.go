@@ -19,9 +19,9 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 		for t := range tokens {
 			qi := t*heads + h
 			qrow := q.Row(qi)
-			operandNoise(narrowed, qrow, a.operand)
+			operandNoise(narrowed, qrow, a.scores.operand)
 			for d, v := range qrow {
-				narrowed[d] += (dotNoise(dim)+a.cacheNMSE())*v*v + q.noiseAt(qi*dim+d)
+				narrowed[d] += (dotNoise(dim)+a.scores.dot+a.scores.matrix)*v*v + q.noiseAt(qi*dim+d)
 			}
 			out := (h*tokens + t) * cells
 			for c := range cells {
@@ -31,7 +31,7 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 					noise += narrowed[d]*kv*kv + qrow[d]*qrow[d]*k.noiseAt(ki*dim+d)
 				}
 				sum := s.dot(qrow, k.Row(ki))
-				y.V[out+c], y.Noise[out+c] = sum, noise+sumNoise(dim)*sum*sum
+				y.V[out+c], y.Noise[out+c] = sum, noise+(sumNoise(dim)+a.scores.sum)*sum*sum+a.scores.floor
 			}
 		}
 	}
@@ -62,7 +62,8 @@ func (s Semantics) dot(a, b []float64) float64 {
 // and the division follow. Probabilities below f32's normal range flush, so a
 // spacing of the smallest normal number is owed absolutely; exponentials that
 // are themselves that small, because the maximum is not the row's own, come in
-// steps of the smallest number.
+// steps of the smallest number. An engine with approximate exponentials has the
+// more of all that.
 func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 	y := kq.like()
 	z := make([]float64, kq.Width)
@@ -102,14 +103,14 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 				continue
 			}
 			out[c] /= sum
-			shared += out[c] * out[c] * f32 * (z[c]*z[c] + 4)
+			shared += out[c] * out[c] * s.rounding() * (z[c]*z[c] + 4)
 			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.Width+c)
 		}
 		for c := range in {
 			if math.IsInf(z[c], -1) {
 				continue
 			}
-			rel := f32*(z[c]*z[c]+peak*peak+(z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
+			rel := f32*(z[c]*z[c]+peak*peak) + s.rounding()*((z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
 			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.Width+c) + inherited
 			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal + grain*grain
 		}
@@ -152,7 +153,7 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 		for t := range tokens {
 			pi := h*tokens + t
 			prow := p.Row(pi)
-			operandNoise(narrowed, prow, a.operand)
+			operandNoise(narrowed, prow, a.values.operand)
 			clear(size)
 			out := (t*heads + h) * dim
 			for c, pv := range prow {
@@ -162,7 +163,7 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				if pv == 0 && whole[vi] {
 					continue
 				}
-				own := narrowed[c] + (dotNoise(cells)+a.cacheNMSE())*pv*pv + p.noiseAt(pi*cells+c)
+				own := narrowed[c] + (dotNoise(cells)+a.values.dot+a.values.matrix)*pv*pv + p.noiseAt(pi*cells+c)
 				s.axpy(y.V[out:out+dim], pv, v.Row(vi))
 				for d, vv := range v.Row(vi) {
 					size[d] += math.Abs(pv * vv)
@@ -170,11 +171,11 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				}
 			}
 			for d, sum := range y.V[out : out+dim] {
-				y.Noise[out+d] += sumNoise(cells) * sum * sum
+				y.Noise[out+d] += (sumNoise(cells)+a.values.sum)*sum*sum + a.values.floor
 			}
 			if a.flash {
 				for d, sum := range size {
-					y.Noise[out+d] += (float64(cells)/3 + 1) * RoundingNMSE(UnitF16) * sum * sum
+					y.Noise[out+d] += flashSums(cells) * sum * sum
 				}
 			}
 		}
@@ -207,22 +208,11 @@ func (s Semantics) axpy(y []float64, a float64, x []float64) {
 // attention is an engine's arithmetic where queries and probabilities meet the
 // cache.
 type attention struct {
-	operand string // type that queries and probabilities are narrowed to, "F32" for none
+	scores, values multiply
 	// flash marks llama.cpp's fused attention, which sums probabilities times
-	// V in f16 (ggml_compute_forward_flash_attn_ext, ggml-cpu/ops.cpp): the
-	// k-th partial sum is about k/n of the whole.
+	// V in f16 (ggml_compute_forward_flash_attn_ext, ggml-cpu/ops.cpp;
+	// fattn-vec.cuh and fattn-mma-f16.cuh).
 	flash bool
-	// cast marks a cache of f32 that is narrowed to f16 on the way into fused
-	// attention (build_attn_mha, llama-graph.cpp).
-	cast bool
-}
-
-// cacheNMSE is the relative variance that casting the cache leaves.
-func (a attention) cacheNMSE() float64 {
-	if a.cast {
-		return RoundingNMSE(UnitF16)
-	}
-	return 0
 }
 
 // Store is the cache's own rounding of x: to f16, round to nearest even, or

@@ -21,6 +21,7 @@ type evaluation struct {
 // eval recomputes one tap that is not a projection.
 func (o *Oracle) eval(s *Side, k tap.Key) (derived, error) {
 	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step), sem: o.semantics(k)}
+	e.sem.fastMath = s.arith.fastMath()
 	e.got.Rows = e.formula()
 	return e.finish(e.got.Rows)
 }

@@ -23,7 +23,7 @@ type product struct {
 	name       string // of W
 	out, in    int
 	xs         []Rows
-	operand    []string // type that each input's engine narrows activations to
+	how        []multiply // how each input's engine does it
 	accumulate func(sum, term float64) float64
 
 	cols, rows []float64 // squared norms of W's columns and rows
@@ -33,7 +33,8 @@ type product struct {
 //
 // Noise: the sum's own is that of a sum of one sign (sumNoise) on top of one
 // of either (dotNoise). y_ti is a dot product whose term j varies by
-// v_tj = n*f32*x_tj^2 + narrowing_tj + noise_tj, so its variance is
+// v_tj = n*f32*x_tj^2 + narrowing_tj + noise_tj and what the engine's way of
+// multiplying adds, so its variance is
 // sum_j v_tj W_ij^2. That sum is a second matrix product; it is replaced by the
 // rank-one form (sum_j v_tj c_j) * r_i / sum r with c_j and r_i the squared
 // column and row norms of W, which keeps every row's total exact.
@@ -136,18 +137,19 @@ func (p *product) split(result []float64) []Rows {
 	narrowed := make([]float64, p.in)
 	at := 0
 	for i, x := range p.xs {
+		how := p.how[i]
 		y := Rows{N: x.N, Width: p.out, V: result[at : at+x.N*p.out], Noise: make([]float64, x.N*p.out)}
 		at += x.N * p.out
 		for r := range x.N {
 			row := x.Row(r)
-			operandNoise(narrowed, row, p.operand[i])
+			operandNoise(narrowed, row, how.operand)
 			spread := 0.0
 			for j, v := range row {
-				spread += (dotNoise(p.in)*v*v + narrowed[j] + x.noiseAt(r*p.in+j)) * p.cols[j]
+				spread += ((dotNoise(p.in)+how.dot+how.matrix)*v*v + narrowed[j] + x.noiseAt(r*p.in+j)) * p.cols[j]
 			}
 			for c, norm := range p.rows {
 				v := y.V[r*p.out+c]
-				y.Noise[r*p.out+c] = spread*norm/sum + sumNoise(p.in)*v*v
+				y.Noise[r*p.out+c] = spread*norm/sum + (sumNoise(p.in)+how.sum)*v*v + how.floor
 			}
 		}
 		ys[i] = y

@@ -7,6 +7,7 @@ const (
 	UnitF32  = 1.0 / (1 << 24)
 	UnitF16  = 1.0 / (1 << 11)
 	UnitBF16 = 1.0 / (1 << 8)
+	UnitTF32 = UnitF16 // f32's range with f16's precision
 )
 
 // Confidence is how many variances an error may reach before it is called
@@ -24,6 +25,10 @@ const roundingShape = 3.0 / (8 * math.Ln2) / 3
 // RoundingNMSE is the NMSE that one rounding with unit roundoff u leaves:
 // 4.3e-8 for f16, 2.8e-6 for bf16, 6.4e-16 for f32.
 func RoundingNMSE(u float64) float64 { return roundingShape * u * u }
+
+// truncationNMSE is the same for cutting digits off instead of rounding: the
+// error is uniform within a whole spacing, all to one side.
+func truncationNMSE(u float64) float64 { return 4 * RoundingNMSE(u) }
 
 // f32 is the variance of one f32 rounding relative to the squared value.
 var f32 = RoundingNMSE(UnitF32)
@@ -45,22 +50,6 @@ func dotNoise(n int) float64 { return f32 * float64(n) }
 // up to n/3.
 func sumNoise(n int) float64 { return f32 * (float64(n)/3 + 1) }
 
-// Arithmetic is how an engine treats operands before it multiplies them; it
-// decides the noise that the engine may have beyond f32 accumulation.
-type Arithmetic uint8
-
-const (
-	// PlainF32 multiplies what it is given: f32 activations, weights and
-	// cache widened to f32. Ours is held to it.
-	PlainF32 Arithmetic = iota
-	// GGML narrows the activation to the weight's own type first (F16, BF16)
-	// or quantises it in blocks of 32 (Q8_0 and the other quants), as
-	// ggml_compute_forward_mul_mat does through type_traits_cpu.vec_dot_type
-	// (ggml-cpu/ggml-cpu.c). Queries and probabilities are narrowed to the
-	// cache's type in the same way.
-	GGML
-)
-
 // quantBlock is the block that ggml quantises activations in (QK8_0,
 // ggml-common.h).
 const quantBlock = 32
@@ -78,6 +67,10 @@ func operandNoise(dst, x []float64, operand string) {
 	case "BF16":
 		for i, v := range x {
 			dst[i] = RoundingNMSE(UnitBF16) * v * v
+		}
+	case "TF32":
+		for i, v := range x {
+			dst[i] = truncationNMSE(UnitTF32) * v * v
 		}
 	default:
 		// Q8_0: q = round(x/d), d = amax/127 kept in f16. The error of q is

@@ -124,7 +124,7 @@ func add(a, b Rows) Rows {
 // ggml_vec_swiglu_f32 (ggml-cpu/vec.cpp).
 // Noise: exp turns the rounding of its argument into |g| roundings, damped by
 // 1-sigmoid(g) in the quotient; its vectorised polynomial is good to two units
-// in the last place; three roundings follow.
+// in the last place; three roundings follow. Approximate exponentials have more.
 func swiglu(g, u Rows, s Semantics) Rows {
 	y := g.like()
 	for i := range y.V {
@@ -134,7 +134,7 @@ func swiglu(g, u Rows, s Semantics) Rows {
 		y.V[i] = act * uv
 		rel := (1 - sig) * (1 - sig) * (gv*gv + 16)
 		slope := sig * (1 + gv*(1-sig)) * uv
-		y.Noise[i] = y.V[i]*y.V[i]*f32*(4+rel) + slope*slope*g.noiseAt(i) + act*act*u.noiseAt(i)
+		y.Noise[i] = y.V[i]*y.V[i]*s.rounding()*(4+rel) + slope*slope*g.noiseAt(i) + act*act*u.noiseAt(i)
 	}
 	return y
 }
@@ -150,9 +150,7 @@ func Rope(x Rows, heads int, pos []int, s Semantics) Rows { return rope(x, heads
 //
 // x is [T*heads, D], position of row r is pos[r/heads]. Mirrors
 // ggml_rope_cache_init and ggml_compute_forward_rope_flt (ggml-cpu/ops.cpp).
-// Noise: theta is a product of up to i+1 rounded factors, the scale's own
-// rounding raised to the i-th power, so its error grows as i; the error turns
-// a' along b' and b' along a'.
+// Noise: an error of theta turns a' along b' and b' along a' (turning).
 func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 	y := x.like()
 	half := s.RopeDims / 2
@@ -174,7 +172,7 @@ func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 			if s.Rotate != nil {
 				out[ia], out[ib] = s.Rotate(a, b, sin, cos)
 			}
-			turn := f32 * (theta*theta*float64(i*i+4) + 4)
+			turn := s.turning(theta, i)
 			terms := 2 * f32 * (a*a + b*b)
 			noise[ia] = turn*out[ib]*out[ib] + terms + cos*cos*na + sin*sin*nb
 			noise[ib] = turn*out[ia]*out[ia] + terms + sin*sin*na + cos*cos*nb

@@ -18,7 +18,7 @@ var hp = trace.Hparams{NLayer: 2, NEmbd: 96, NHead: 6, NHeadKV: 2, HeadDim: 16, 
 	RopeFreqBase: 1e6, RMSEps: 1e-6}
 
 // plain is attention without narrowing.
-var plain = attention{operand: "F32"}
+var plain = attention{scores: multiply{operand: "F32"}, values: multiply{operand: "F32"}}
 
 // random returns rows of normal values, rounded to f32 so that both sides read
 // the same inputs.

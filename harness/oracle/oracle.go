@@ -82,12 +82,8 @@ func (o *Oracle) evalLinear(reqs []Request) ([]derived, error) {
 		if e.err != nil {
 			return nil, e.err
 		}
-		operand := "F32"
-		if r.Side.arith == GGML {
-			operand = o.weights.Type(name)
-		}
 		from[i] = e
-		p.xs, p.operand = append(p.xs, flat(x, e.dims.T)), append(p.operand, operand)
+		p.xs, p.how = append(p.xs, flat(x, e.dims.T)), append(p.how, r.Side.arith.multiply(o.weights.Type(name), p.in))
 	}
 	ys, err := p.compute()
 	if err != nil {

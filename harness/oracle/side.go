@@ -50,14 +50,25 @@ func (s *Side) kvType() string { return s.trace.Meta().Hparams.KVType }
 // type; where it recorded no scores, it ran its fused attention, which takes
 // f16 alone.
 func (s *Side) attention(step, layer int) attention {
-	if s.arith != GGML {
-		return attention{operand: "F32"}
+	d := s.trace.Dims(step)
+	if s.arith == PlainF32 {
+		plain := multiply{operand: "F32"}
+		return attention{scores: plain, values: plain}
 	}
-	_, scores := s.trace.Info(tap.At(step, layer, tap.KQ))
-	f16 := s.kvType() == "f16"
-	a := attention{operand: "F32", flash: !scores, cast: !scores && !f16}
-	if f16 || a.flash {
-		a.operand = "F16"
+	stored := "F32"
+	if s.kvType() == "f16" {
+		stored = "F16"
+	}
+	if _, scores := s.trace.Info(tap.At(step, layer, tap.KQ)); !scores {
+		fused := multiply{operand: "F16"}
+		if stored == "F32" {
+			fused.matrix = RoundingNMSE(UnitF16) // cast on the way in (build_attn_mha, llama-graph.cpp)
+		}
+		return attention{scores: fused, values: fused, flash: true}
+	}
+	a := attention{scores: s.arith.multiply(stored, d.D), values: s.arith.multiply(stored, d.P+d.T)}
+	if stored == "F16" {
+		a.scores = multiply{operand: "F16"} // build_attn_mha asks for f32 sums of the scores (ggml_mul_mat_set_prec)
 	}
 	return a
 }

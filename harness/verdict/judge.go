@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"attndiff/harness/oracle"
@@ -53,9 +54,12 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	return r, nil
 }
 
-// arithmetic is how a trace's engine treats operands, by the engine's name.
+// arithmetic is how a trace's engine multiplies and adds, by the engine's name.
 func arithmetic(r *trace.Reader) oracle.Arithmetic {
-	if engine := r.Meta().Engine; len(engine) >= 9 && engine[:9] == "llama.cpp" {
+	switch engine := r.Meta().Engine; {
+	case engine == "llama.cpp:cuda":
+		return oracle.GGMLCUDA
+	case strings.HasPrefix(engine, "llama.cpp"):
 		return oracle.GGML
 	}
 	return oracle.PlainF32

@@ -34,11 +34,11 @@ type wanted struct {
 
 // The sonames say the major version; libnvrtc.so.11.2 is that of all 11.2 to 11.8.
 var (
-	driverLibrary = wanted{"NVIDIA driver", []string{"libcuda.so.1"}, "install the NVIDIA driver"}
+	driverLibrary = wanted{"NVIDIA driver", []string{"libcuda.so.1"}, "install the NVIDIA driver (apt-get install nvidia-driver), then run nvidia-smi"}
 	nvrtcLibrary  = wanted{"NVRTC", []string{"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"},
-		"install the CUDA toolkit, Debian's libnvrtc11.2 or pip's nvidia-cuda-nvrtc, or name its folder in LD_LIBRARY_PATH"}
+		"install the CUDA toolkit, or run apt-get install libnvrtc11.2 or pip install nvidia-cuda-nvrtc, or name its folder in LD_LIBRARY_PATH"}
 	blasLibrary = wanted{"cuBLAS", []string{"libcublas.so.13", "libcublas.so.12", "libcublas.so.11"},
-		"install the CUDA toolkit or pip's nvidia-cublas, or name its folder in LD_LIBRARY_PATH"}
+		"install the CUDA toolkit, or run pip install nvidia-cublas, or name its folder in LD_LIBRARY_PATH"}
 )
 
 // notNewer drops the names of major versions above the driver's, which may

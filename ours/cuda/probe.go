@@ -4,7 +4,7 @@ import "fmt"
 
 // Part is one thing that a GPU run needs.
 type Part struct {
-	Name  string // "GPU", "NVRTC", "cuBLAS"
+	Name  string // "libcuda", "libnvrtc", "libcublas"
 	Found string // what is there
 	Err   error  // why it is not, and what mends it
 }
@@ -14,13 +14,13 @@ type Part struct {
 func Probe() []Part {
 	where := folders()
 	gpu, major := probeGPU(where)
-	nvrtc := Part{Name: "NVRTC"}
+	nvrtc := Part{Name: "libnvrtc"}
 	if c, err := openCompiler(where, major); err != nil {
 		nvrtc.Err = err
 	} else {
-		nvrtc.Found = fmt.Sprintf("%s, %s, compiles for sm_%d to sm_%d", c.version(), c.path, c.archs[0], c.archs[len(c.archs)-1])
+		nvrtc.Found = fmt.Sprintf("NVRTC %s, %s, compiles for sm_%d to sm_%d", c.version(), c.path, c.archs[0], c.archs[len(c.archs)-1])
 	}
-	cublas := Part{Name: "cuBLAS"}
+	cublas := Part{Name: "libcublas"}
 	if b, err := openBlas(where, major); err != nil {
 		cublas.Err = err
 	} else {
@@ -32,7 +32,7 @@ func Probe() []Part {
 // probeGPU describes the GPU that Open would take, and says which major
 // version of CUDA its driver serves, 0 without one.
 func probeGPU(where []string) (Part, int) {
-	p := Part{Name: "GPU"}
+	p := Part{Name: "libcuda"}
 	d, err := openDriver(where)
 	if err != nil {
 		p.Err = err

@@ -13,20 +13,6 @@ namespace build_info {
 
 namespace {
 
-// pick_devices returns the devices to offload to: the GPUs, or none at all even when a GPU backend is loaded.
-std::vector<ggml_backend_dev_t> pick_devices(bool gpu) {
-    std::vector<ggml_backend_dev_t> devices;
-    for (size_t i = 0; gpu && i < ggml_backend_dev_count(); i++) {
-        ggml_backend_dev_t dev = ggml_backend_dev_get(i);
-        if (ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_GPU) {
-            devices.push_back(dev);
-            break; // one GPU: a split model would be another reference
-        }
-    }
-    devices.push_back(nullptr);
-    return devices;
-}
-
 std::string describe_cpu() {
     ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     return cpu ? ggml_backend_dev_description(cpu) : "CPU";
@@ -48,18 +34,15 @@ llama_context * make_context(llama_model * model, const ref_config * config, int
 }
 
 int open_model(ref_engine * e, const ref_config * config, ref_error * err) {
-    if (config->backends != nullptr) {
-        ggml_backend_load_all_from_path(config->backends);
+    // The devices to offload to, up to a null pointer: the GPU, or none at all even when a backend is loaded.
+    ggml_backend_dev_t devices[2] = { nullptr, nullptr };
+    if (config->backends != nullptr && (devices[0] = load_gpu(config->backends, err)) == nullptr) {
+        return -1;
     }
-    std::vector<ggml_backend_dev_t> devices = pick_devices(config->backends != nullptr);
-    e->on_gpu = devices.front() != nullptr;
-    if (config->backends != nullptr && !e->on_gpu) {
-        return set_error(err, "no GPU appeared after loading ggml's backends from %s: check that libggml-cuda.so is there, "
-                              "that libggml-base.so is beside it or on LD_LIBRARY_PATH, and that nvidia-smi works", config->backends);
-    }
+    e->on_gpu = devices[0] != nullptr;
 
     llama_model_params params = llama_model_default_params();
-    params.devices      = devices.data();
+    params.devices      = devices;
     params.n_gpu_layers = e->on_gpu ? 999 : 0;
     e->model = llama_model_load_from_file(config->model, params);
     if (e->model == nullptr) {
@@ -70,7 +53,8 @@ int open_model(ref_engine * e, const ref_config * config, ref_error * err) {
     }
     e->vocab   = llama_model_get_vocab(e->model);
     e->n_layer = llama_model_n_layer(e->model);
-    e->device  = e->on_gpu ? ggml_backend_dev_description(devices.front()) : describe_cpu();
+    e->pinned  = e->on_gpu ? ggml_backend_dev_host_buffer_type(devices[0]) : nullptr;
+    e->device  = e->on_gpu ? ggml_backend_dev_description(devices[0]) : describe_cpu();
     return 0;
 }
 

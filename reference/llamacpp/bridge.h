@@ -24,7 +24,7 @@ typedef struct {
 
 typedef struct {
     const char * model;    // path of a GGUF file
-    const char * backends; // folder of ggml's GPU backend libraries, or NULL for the CPU alone
+    const char * backends; // folder of libggml-cuda.so, or NULL for the CPU alone
     int32_t      kv_f32;   // KV cache of F32 instead of F16
     int32_t      flash_attn;
     int32_t      threads;
@@ -84,6 +84,8 @@ typedef struct {
 // Opening. Rules are indexed by the number Go gives a tap and must outlive the engine.
 ref_engine * ref_open(const ref_config * config, const ref_rule * rules, int32_t n_rules, ref_error * err);
 void         ref_close(ref_engine * e);
+// ref_try_backend loads libggml-cuda.so of a folder and lets it go again, without a look at the GPU.
+int          ref_try_backend(const char * folder, ref_error * err);
 
 void         ref_get_hparams(const ref_engine * e, ref_hparams * out);
 int32_t      ref_context(const ref_engine * e);

@@ -38,7 +38,7 @@ type Config struct {
 	Threads   int    // 0 for as many as have a free core, at most DefaultThreads
 	Context   int    // most positions; 0 for the model's own, at most 4096
 	CUDA      bool   // run on the first GPU
-	Backends  string // with CUDA: the folder of libggml-cuda.so
+	Backends  string // with CUDA: the folder of libggml-cuda.so; "" for BackendFolder
 }
 
 // An Engine is one model with one sequence in its KV cache. It is not safe for
@@ -70,7 +70,11 @@ func Open(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("%d threads: choose 1 to %d, or 0 for as many as have a free core", cfg.Threads, mostThreads)
 	}
 	if cfg.CUDA && cfg.Backends == "" {
-		return nil, errors.New("no folder of ggml's CUDA backend given: build libggml-cuda.so and name its folder")
+		dir, err := FindBackend()
+		if err != nil {
+			return nil, err
+		}
+		cfg.Backends = dir
 	}
 	if err := checkVersion(); err != nil {
 		return nil, err

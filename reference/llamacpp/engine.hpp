@@ -3,6 +3,7 @@
 
 #include "bridge.h"
 
+#include "ggml-backend.h"
 #include "llama.h"
 
 #include <cstdint>
@@ -19,12 +20,12 @@ struct recorded {
     bool          transposed = false; // a V cache of [channel][position], as llama.cpp has it without flash attention
 };
 
-// staged is a host copy of the part of one device buffer that recorded tensors lie in.
+// staged is a host copy of the part of one device buffer that recorded tensors lie in. It serves every step.
 struct staged {
-    ggml_backend_buffer_t buffer;
-    const uint8_t *       first; // device addresses [first, last)
-    const uint8_t *       last;
-    std::vector<uint8_t>  host;
+    ggml_backend_buffer_t buffer = nullptr;
+    const uint8_t *       first  = nullptr; // device addresses [first, last); none in a step that needs none
+    const uint8_t *       last   = nullptr;
+    ggml_backend_buffer_t host   = nullptr;
 };
 
 struct ref_engine {
@@ -35,6 +36,7 @@ struct ref_engine {
 
     std::string device;
     bool        on_gpu  = false;
+    ggml_backend_buffer_type_t pinned = nullptr; // host memory that the GPU copies to directly, several times as fast
     int32_t     context = 0; // positions this engine accepts
     int32_t     past    = 0; // tokens in the cache
 
@@ -67,8 +69,13 @@ int set_error(ref_error * err, const char * format, ...) __attribute__((format(p
 
 // log_begin points llama.cpp's and ggml's log at the bridge and forgets the last error.
 void log_begin();
+// log_take is the sink itself, for a copy of ggml that has a log of its own.
+void log_take(ggml_log_level level, const char * text, void * unused);
 // log_reason returns the first error line since log_begin.
 std::string log_reason();
+
+// load_gpu loads libggml-cuda.so from a folder and returns the first GPU, or nullptr with the reason in err.
+ggml_backend_dev_t load_gpu(const char * folder, ref_error * err);
 
 // record_open fills e->places from the rules; it needs the number of layers.
 void record_open(ref_engine * e);

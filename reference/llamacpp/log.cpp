@@ -16,7 +16,9 @@ std::mutex  mutex;
 std::string first_error;
 bool        continues = false; // the next GGML_LOG_LEVEL_CONT belongs to first_error
 
-void take(ggml_log_level level, const char * text, void *) {
+} // namespace
+
+void log_take(ggml_log_level level, const char * text, void *) {
     std::lock_guard<std::mutex> lock(mutex);
     if (level == GGML_LOG_LEVEL_CONT && continues) {
         first_error += text;
@@ -28,8 +30,6 @@ void take(ggml_log_level level, const char * text, void *) {
     }
 }
 
-} // namespace
-
 void log_begin() {
     {
         std::lock_guard<std::mutex> lock(mutex);
@@ -37,7 +37,7 @@ void log_begin() {
         continues = false;
     }
     // ollama's ggml Go package installs a sink of its own when the program starts; this replaces it, in ggml as well.
-    llama_log_set(take, nullptr);
+    llama_log_set(log_take, nullptr);
 }
 
 std::string log_reason() {

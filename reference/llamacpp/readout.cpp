@@ -16,25 +16,38 @@ void stage(ref_engine * e, const ggml_tensor * t) {
     }
     const uint8_t * first = static_cast<const uint8_t *>(t->data);
     const uint8_t * last  = first + ggml_nbytes(t);
-    for (staged & s : e->stages) {
-        if (s.buffer == t->buffer) {
-            s.first = std::min(s.first, first);
-            s.last  = std::max(s.last, last);
-            return;
-        }
+    auto s = std::find_if(e->stages.begin(), e->stages.end(), [t](const staged & s) { return s.buffer == t->buffer; });
+    if (s == e->stages.end()) {
+        s = e->stages.insert(s, staged{});
+        s->buffer = t->buffer;
     }
-    e->stages.push_back({ t->buffer, first, last, {} });
+    s->first = s->first == nullptr ? first : std::min(s->first, first);
+    s->last  = std::max(s->last, last);
 }
 
 // fetch copies one staged range in a single transfer, through a tensor that spans it: hundreds of small copies
 // out of a GPU take several times as long.
-void fetch(staged & s) {
+int fetch(const ref_engine * e, staged & s, ref_error * err) {
+    const size_t size = s.last - s.first;
+    if (size == 0) {
+        return 0;
+    }
+    if (s.host == nullptr || ggml_backend_buffer_get_size(s.host) < size) {
+        if (s.host != nullptr) {
+            ggml_backend_buffer_free(s.host);
+        }
+        // Twice what is needed, so that what grows along the text is not allocated anew at every step.
+        s.host = ggml_backend_buft_alloc_buffer(e->pinned, 2 * size);
+        if (s.host == nullptr) {
+            return set_error(err, "no host memory for the %zu bytes that are to be recorded of a step; record fewer --taps or --layers", size);
+        }
+    }
     ggml_context * ctx  = ggml_init({ 2 * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true });
-    ggml_tensor *  span = ggml_new_tensor_1d(ctx, GGML_TYPE_I8, s.last - s.first);
+    ggml_tensor *  span = ggml_new_tensor_1d(ctx, GGML_TYPE_I8, size);
     ggml_backend_tensor_alloc(s.buffer, span, const_cast<uint8_t *>(s.first));
-    s.host.resize(s.last - s.first);
-    ggml_backend_tensor_get(span, s.host.data(), 0, s.host.size());
+    ggml_backend_tensor_get(span, ggml_backend_buffer_get_base(s.host), 0, size);
     ggml_free(ctx);
+    return 0;
 }
 
 // pack copies the first n0 elements of the first n1 rows of every matrix of t, wherever its strides put them.
@@ -100,14 +113,16 @@ const uint8_t * host_data(const ref_engine * e, const ggml_tensor * t) {
     const uint8_t * data = static_cast<const uint8_t *>(t->data);
     for (const staged & s : e->stages) {
         if (s.buffer == t->buffer) {
-            return s.host.data() + (data - s.first);
+            return static_cast<const uint8_t *>(ggml_backend_buffer_get_base(s.host)) + (data - s.first);
         }
     }
     return data;
 }
 
 int record_fetch(ref_engine * e, int32_t n, ref_error * err) {
-    e->stages.clear();
+    for (staged & s : e->stages) {
+        s.first = s.last = nullptr;
+    }
     stage(e, e->cells);
     for (const recorded & r : e->found) {
         stage(e, r.tensor);
@@ -118,7 +133,9 @@ int record_fetch(ref_engine * e, int32_t n, ref_error * err) {
         }
     }
     for (staged & s : e->stages) {
-        fetch(s);
+        if (fetch(e, s, err) != 0) {
+            return -1;
+        }
     }
     return check_cells(e, n, err);
 }

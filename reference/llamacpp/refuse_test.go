@@ -41,8 +41,6 @@ func TestRefuse(t *testing.T) {
 		{"negative context", llamacpp.Config{Model: good, Context: -1}, []string{"context of -1"}},
 		{"context beyond the model", llamacpp.Config{Model: good, Context: 2049}, []string{"2049", "2048"}},
 		{"threads", llamacpp.Config{Model: good, Threads: 513}, []string{"513 threads", "512"}},
-		{"CUDA without a backend", llamacpp.Config{Model: good, CUDA: true}, []string{"libggml-cuda.so"}},
-		{"CUDA without a GPU", llamacpp.Config{Model: good, CUDA: true, Backends: t.TempDir()}, []string{"no GPU", "libggml-base.so"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -111,9 +111,19 @@ func (e *experiment) load(taps []verdict.Tap) ([]recording, error) {
 			return nil, err
 		}
 		info, _ := e.bench.Ours.Info(t.Key)
-		out = append(out, recording{key: t.Key, got: got, dtype: info.DType, allowance: t.Allowance, right: right})
+		out = append(out, recording{key: t.Key, got: got, dtype: info.DType, allowance: t.Allowance, right: right,
+			older: older(t.Key.Tap, e.bench.Ours.Dims(t.Key.Step))})
 	}
 	return out, nil
+}
+
+// older is how many leading elements of a recording were there before its step:
+// the rows of a cache.
+func older(t tap.Tap, d tap.Dims) int {
+	if t != tap.KCache && t != tap.VCache {
+		return 0
+	}
+	return d.P * d.G * d.D
 }
 
 // sample picks recordings that differ in what they can show. The smallest come

@@ -79,12 +79,18 @@ func cacheOrderMistakes(m Model) []Hypothesis {
 				})
 			}}}
 	}
-	whole := func(id, title string, from func(p, g, i, cells int) int) Hypothesis {
-		return Hypothesis{ID: id, Aspect: whole, Taps: cacheTaps, Title: title,
+	// cell is where element i of head g at position pos goes; the layer holds
+	// cells positions after the step, and capacity at the most.
+	cell := func(id, title string, to func(pos, g, i, cells int) int) Hypothesis {
+		return Hypothesis{ID: id, Aspect: "row", Taps: cacheTaps, Title: title,
 			Fix: "Store a position's heads one after the other: [position, head, dim].",
-			Variant: yields(func(y oracle.Rows, now tap.Dims) oracle.Rows {
-				return permuted(y, func(i int) int { return from(i/row, i%row/d.D, i%d.D, now.C()) })
+			Variant: semantic(func(s *oracle.Semantics) {
+				s.CacheCell = func(past, t, n, j, _ int) int { return to(past+t, j/d.D, j%d.D, past+n) }
 			})}
+	}
+	capacity := 0
+	for _, n := range m.Steps {
+		capacity += n
 	}
 	return []Hypothesis{
 		order("cache-dims-before-heads", "within a position, heads and dims change places: [D,G] instead of [G,D]",
@@ -99,23 +105,20 @@ func cacheOrderMistakes(m Model) []Hypothesis {
 		}),
 		order("cache-halves-to-neighbours", "dims are stored interleaved: (0, D/2, 1, D/2+1, ...)", func(j int) int { return j/d.D*d.D + j%2*half + j%d.D/2 }),
 		order("cache-neighbours-to-halves", "even dims are stored first, then odd ones", func(j int) int { return j/d.D*d.D + j%d.D%half*2 + j%d.D/half }),
-		whole("cache-heads-before-positions", "the layer is stored [G,C,D]: heads outermost, C positions apart",
-			func(p, g, i, cells int) int {
-				at := (p*d.G+g)*d.D + i
-				return at/d.D%cells*row + at/(cells*d.D)*d.D + at%d.D
-			}),
-		whole("cache-heads-before-positions-at-capacity", "the layer is stored [G,capacity,D]: heads outermost",
-			func(p, g, i, cells int) int {
-				if q := p*d.G + g; q < cells {
-					return q*row + i
-				}
-				return -1
-			}),
-		whole("cache-positions-innermost", "the layer is stored [G,D,C]: positions innermost",
-			func(p, g, i, cells int) int {
-				at := (p*d.G+g)*d.D + i
-				return at%cells*row + at/cells
-			}),
+		cell("cache-heads-outermost", "the layer is written [G,C,D]: heads outermost, as many positions apart as are cached",
+			func(pos, g, i, cells int) int { return (g*cells+pos)*d.D + i }),
+		cell("cache-heads-outermost-at-capacity", "the layer is written [G,capacity,D]: heads outermost",
+			func(pos, g, i, _ int) int { return (g*capacity+pos)*d.D + i }),
+		cell("cache-positions-innermost", "the layer is written [G,D,C]: positions innermost, which leaves earlier rows where a shorter text had them",
+			func(pos, g, i, cells int) int { return (g*d.D+i)*cells + pos }),
+		cell("cache-positions-innermost-at-capacity", "the layer is written [G,D,capacity]: positions innermost",
+			func(pos, g, i, _ int) int { return (g*d.D+i)*capacity + pos }),
+		cell("cache-row-of-one-head", "rows are written head_dim elements apart, so that heads overwrite each other",
+			func(pos, g, i, _ int) int { return (pos+g)*d.D + i }),
+		cell("cache-row-of-query-heads", "rows are written n_head * head_dim elements apart",
+			func(pos, g, i, _ int) int { return (pos*d.H+g)*d.D + i }),
+		cell("cache-heads-one-dim-apart", "heads are written one element apart instead of head_dim",
+			func(pos, g, i, _ int) int { return pos*row + g + i }),
 	}
 }
 

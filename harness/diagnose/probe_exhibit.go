@@ -39,10 +39,7 @@ const sliceConfidence = 25
 // newExhibit lays a recording beside its oracle.
 func newExhibit(r recording, want oracle.Value, d tap.Dims) *exhibit {
 	x := &exhibit{key: r.key, dims: d, shape: want.Shape, axes: r.key.Tap.Axes(),
-		got: r.got, want: want.Data, dtype: r.dtype, allowance: r.allowance}
-	if x.cache() {
-		x.base = min(d.P*tap.Elements(x.shape[1:]), len(x.got))
-	}
+		got: r.got, want: want.Data, dtype: r.dtype, allowance: r.allowance, base: min(older(r.key.Tap, d), len(r.got))}
 	if !want.Exact {
 		x.extra = x.spare(want)
 	}

@@ -94,6 +94,8 @@ func queryOrderMistakes(m Model) []Hypothesis {
 	return []Hypothesis{
 		order("scores-queries-heads-outermost", "queries are read as [H,T,D] although they are stored [T,H,D]", func(t, h, i, n int) int { return (h*n+t)*d.D + i }),
 		order("scores-queries-heads-innermost", "a token's queries are read as [D,H] instead of [H,D]", func(t, h, i, _ int) int { return t*d.H*d.D + i*d.H + h }),
+		order("scores-query-rows-of-kv-heads", "tokens' queries are taken to lie n_head_kv heads apart instead of n_head", func(t, h, i, _ int) int { return (t*d.G+h)*d.D + i }),
+		order("scores-query-rows-of-one-head", "tokens' queries are taken to lie one head apart instead of n_head", func(t, h, i, _ int) int { return (t+h)*d.D + i }),
 		order("scores-queries-reversed", "query heads are read last one first", func(t, h, i, _ int) int { return (t*d.H+d.H-1-h)*d.D + i }),
 		order("scores-first-query-for-all", "every token reads the step's first query", func(_, h, i, _ int) int { return h*d.D + i }),
 		order("scores-query-of-token-before", "every token reads the query of the token before it", func(t, h, i, _ int) int { return ((t-1)*d.H+h)*d.D + i }),

@@ -13,6 +13,9 @@ func (e *evaluation) cache(fresh tap.Key) Rows {
 	if e.sem.CacheWrite != nil || e.sem.CacheRead != nil {
 		return e.history(fresh.Tap)
 	}
+	if e.sem.CacheCell != nil {
+		return e.cells(fresh.Tap)
+	}
 	var old Rows
 	if e.dims.P > 0 {
 		old = e.in(tap.At(e.k.Step-1, e.k.Layer, e.k.Tap))
@@ -85,6 +88,37 @@ func (e *evaluation) history(fresh tap.Tap) Rows {
 			y.Noise[at+i] = x.noiseAt(row + i)
 		}
 		noise = noise || x.Noise != nil
+	}
+	if !noise {
+		y.Noise = nil
+	}
+	return y
+}
+
+// cells replays every write of the run to this layer, element by element. A
+// place that nothing was written to is undefined.
+func (e *evaluation) cells(fresh tap.Tap) Rows {
+	d := e.dims
+	width := d.G * d.D
+	y := NewRows(d.C()*d.G, d.D)
+	for i := range y.V {
+		y.V[i] = math.NaN()
+	}
+	var noise bool
+	for step := 0; step <= e.k.Step; step++ {
+		x := e.in(tap.At(step, e.k.Layer, fresh))
+		if e.err != nil {
+			return Rows{}
+		}
+		x = store(x, e.s.kvType(), e.sem.Stored)
+		noise = noise || x.Noise != nil
+		now := e.s.trace.Dims(step)
+		for i, v := range x.V {
+			to := e.sem.CacheCell(now.P, i/width, now.T, i%width, width)
+			if to >= 0 && to < len(y.V) {
+				y.V[to], y.Noise[to] = v, x.noiseAt(i)
+			}
+		}
 	}
 	if !noise {
 		y.Noise = nil

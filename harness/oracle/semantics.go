@@ -71,6 +71,10 @@ type Semantics struct {
 	// the same layer looks for row p of cells. Both nil: row past+t, row p.
 	CacheWrite func(layer, past, t, n int) Slot
 	CacheRead  func(layer, p, cells int) Slot
+	// CacheCell is where, counted in elements from the layer's start, a step of n
+	// tokens that finds past tokens cached stores element j of token t's row: (past
+	// + t)*width + j. A negative place is stored nowhere.
+	CacheCell func(past, t, n, j, width int) int
 	// Stored is what the cache makes of a value before its own rounding: the
 	// value.
 	Stored func(v float64) float64

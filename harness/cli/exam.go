@@ -8,6 +8,7 @@ import (
 
 	"attndiff/harness/exam"
 	"attndiff/harness/session"
+	"attndiff/ours/faults"
 	"attndiff/traces/models"
 )
 
@@ -17,6 +18,7 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 	fs.IntVar(&e.Sample, "sample", 0, "run only `N` cases of each kind: single faults, pairs, triples, clean runs")
 	fs.IntVar(&e.Jobs, "jobs", 2, "run `N` cases at a time")
 	fs.Uint64Var(&e.Seed, "seed", 1, "`N` that pairs, triples and the sample are drawn from")
+	only := fs.String("fault", "", "run only the cases that plant one of the faults `NAME[,NAME]`")
 	out := fs.String("out", "traces", "`DIR` for faults.md and faults.json")
 	timeout := fs.Duration("timeout", 2*time.Minute, "longest `TIME` one run of an engine may take")
 	asJSON := fs.Bool("json", false, "print JSON on standard output and nothing else there")
@@ -24,6 +26,10 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 		if e.Sample < 0 || e.Jobs < 1 || *timeout <= 0 {
 			return 0, fmt.Errorf("faults run: --sample %d, --jobs %d, --timeout %v: give a sample of 0 or more, one job or more and some time",
 				e.Sample, e.Jobs, *timeout)
+		}
+		var err error
+		if e.Only, err = faults.Select(*only); err != nil {
+			return 0, fmt.Errorf("--fault: %w", err)
 		}
 		path, err := models.Path()
 		if err != nil {

@@ -117,6 +117,18 @@ func clean(models []*Model, prompts []string) []Case {
 // long is the prompt that crosses llama.cpp's padding of 256 cached tokens.
 const long = "long"
 
+// with keeps the cases that plant one of the faults; all where none is given.
+func with(list []Case, wanted []faults.Fault) []Case {
+	if len(wanted) == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(c Case) bool {
+		return !slices.ContainsFunc(c.Faults, func(f faults.Fault) bool {
+			return slices.ContainsFunc(wanted, func(w faults.Fault) bool { return w.Name == f.Name })
+		})
+	})
+}
+
 // sample keeps n cases of each kind. Of the singles it keeps every fault once
 // before any twice, each on prompts drawn at random.
 func sample(list []Case, n int, random *rand.Rand) []Case {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"attndiff/harness/session"
+	"attndiff/ours/faults"
 	"attndiff/traces/prompts"
 )
 
@@ -18,6 +20,8 @@ type Exam struct {
 	Jobs   int    // cases at a time
 	Sample int    // cases of each kind, 0 for all
 	Seed   uint64 // that combinations and samples are drawn from
+	// Only, when not empty, keeps the cases with one of these faults.
+	Only []faults.Fault
 	// Progress is called after each case, from one goroutine at a time; may be
 	// nil.
 	Progress func(done, all int, m *Mark)
@@ -29,17 +33,10 @@ const (
 	tripleCount = 30
 )
 
-// Cases prepares the models and lists what is to be asked.
+// Cases lists what is to be asked and prepares the models for it.
 func (e *Exam) Cases(ctx context.Context) ([]Case, error) {
 	names := prompts.Names()
-	ids, err := tokenize(ctx, e.Runner, e.Model, names)
-	if err != nil {
-		return nil, err
-	}
-	shipped, err := open("haiku F16", e.Model, ids)
-	if err != nil {
-		return nil, err
-	}
+	shipped := &Model{Name: "haiku F16", Path: e.Model}
 	models, err := variants(shipped, e.Dir)
 	if err != nil {
 		return nil, err
@@ -54,9 +51,22 @@ func (e *Exam) Cases(ctx context.Context) ([]Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := singles(shipped, names)
-	list = append(append(append(list, pairs...), triples...), clean(models, names)...)
-	return sample(list, e.Sample, random), nil
+	list := slices.Concat(singles(shipped, names), pairs, triples, clean(models, names))
+	list = sample(with(list, e.Only), e.Sample, random)
+	ids, err := tokenize(ctx, e.Runner, e.Model, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range models {
+		asked := slices.ContainsFunc(list, func(c Case) bool { return c.Setting.Model == m })
+		if !asked {
+			continue
+		}
+		if err := m.prepare(ids); err != nil {
+			return nil, fmt.Errorf("model %s: %w", m.Name, err)
+		}
+	}
+	return list, nil
 }
 
 // Results runs the whole exam.

@@ -15,19 +15,25 @@ import (
 	"attndiff/traces/synth"
 )
 
-// open describes a model file; the prompts come as ids.
-func open(name, path string, ids map[string][]int32) (*Model, error) {
-	f, err := engines.OpenModel(path)
+// prepare writes the model's file where there is none yet, and reads what runs
+// must know of it. The prompts come as ids.
+func (m *Model) prepare(ids map[string][]int32) error {
+	if m.write != nil {
+		if err := m.write(m.Path); err != nil {
+			return err
+		}
+	}
+	f, err := engines.OpenModel(m.Path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	sum, err := f.SHA256()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m := &Model{Name: name, Path: path, Context: f.ContextLength, Prompts: map[string][]int32{},
-		ID: session.Model{Name: f.Name, SHA256: sum, Weights: f.WeightTypes()}}
+	m.Context, m.Prompts = f.ContextLength, map[string][]int32{}
+	m.ID = session.Model{Name: f.Name, SHA256: sum, Weights: f.WeightTypes()}
 	for p, list := range ids {
 		list = slices.Clone(list)
 		for i := range list {
@@ -35,7 +41,7 @@ func open(name, path string, ids map[string][]int32) (*Model, error) {
 		}
 		m.Prompts[p] = list
 	}
-	return m, nil
+	return nil
 }
 
 // tokenize turns the prompts into ids with a model's own vocabulary.
@@ -56,17 +62,14 @@ func tokenize(ctx context.Context, r *session.Runner, path string, names []strin
 	return ids, nil
 }
 
-// variants writes the models of clean runs beside the shipped one: it again
-// with matrices of every type, and the synthetic shape "tiny" in every type.
+// variants lists the models of clean runs: the shipped one, it again with
+// matrices of every type, and the synthetic shape "tiny" in every type. None is
+// written yet.
 func variants(shipped *Model, dir string) ([]*Model, error) {
 	list := []*Model{shipped}
-	add := func(name, path string, err error) error {
-		if err != nil {
-			return err
-		}
-		m, err := open(name, path, shipped.Prompts)
-		list = append(list, m)
-		return err
+	add := func(name string, write func(path string) error) {
+		file := strings.ReplaceAll(strings.ToLower(name), " ", "-") + ".gguf"
+		list = append(list, &Model{Name: name, Path: filepath.Join(dir, file), write: write})
 	}
 	for _, typ := range writer.Types() {
 		spec, err := synth.Named("tiny")
@@ -74,16 +77,9 @@ func variants(shipped *Model, dir string) ([]*Model, error) {
 			return nil, err
 		}
 		spec.Type, spec.Seed = typ, 1
-		path := filepath.Join(dir, "tiny-"+strings.ToLower(typ)+".gguf")
-		if err := add("tiny "+typ, path, synth.Write(path, spec)); err != nil {
-			return nil, err
-		}
-		if typ == "F16" {
-			continue // the shipped file itself
-		}
-		path = filepath.Join(dir, "haiku-"+strings.ToLower(typ)+".gguf")
-		if err := add("haiku "+typ, path, recode(shipped.Path, path, typ)); err != nil {
-			return nil, err
+		add("tiny "+typ, func(path string) error { return synth.Write(path, spec) })
+		if typ != "F16" { // the shipped file itself
+			add("haiku "+typ, func(path string) error { return recode(shipped.Path, path, typ) })
 		}
 	}
 	return list, nil

@@ -26,6 +26,8 @@ type Model struct {
 	ID      session.Model
 	Context int // tokens it was made for
 	Prompts map[string][]int32
+
+	write func(path string) error // makes the file; nil where it is there
 }
 
 // String spells a setting in a few words.

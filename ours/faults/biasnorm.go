@@ -41,6 +41,12 @@ var biasNormFaults = []Fault{
 			*arg(op, "b") = *arg(find(ops, op.At.Layer, tap.QBias), "b")
 		})},
 	}, {
+		Name: "v-bias-wrong-layer", Tap: tap.VBias,
+		What:     "each layer after the first adds the values' bias of the layer before it",
+		Why:      "an off-by-one in a list of weight pointers",
+		Needs:    "two layers or more, and a model with a bias other than 0",
+		Rewrites: []Rewrite{previousLayer(tap.VBias, "b")},
+	}, {
 		Name: "bias-per-head", Tap: tap.QBias,
 		What:    "heads repeat the first 64 elements of the bias",
 		Why:     "a bias of head_dim elements is assumed and broadcast, 64 written as a constant",
@@ -57,7 +63,13 @@ var biasNormFaults = []Fault{
 		What:     "keys are rotated first and biased afterwards",
 		Why:      "the bias is fused into the cache write",
 		Needs:    "a position above 0, where RoPE turns anything",
-		Rewrites: []Rewrite{{Slot: "k_bias order", Apply: biasAfterRope}},
+		Rewrites: []Rewrite{{Slot: "k_bias order", Apply: biasAfterRope(tap.KBias, tap.KRope, tap.KCache, "x")}},
+	}, {
+		Name: "q-bias-after-rope", Tap: tap.QBias,
+		What:     "queries are rotated first and biased afterwards",
+		Why:      "the bias is fused into the scores",
+		Needs:    "a position above 0, where RoPE turns anything",
+		Rewrites: []Rewrite{{Slot: "q_bias order", Apply: biasAfterRope(tap.QBias, tap.QRope, tap.KQ, "q")}},
 	}, {
 		Name: "norm-eps", Tap: tap.AttnNorm,
 		What:     "eps is 1e-3 in every norm",
@@ -112,17 +124,20 @@ var biasNormFaults = []Fault{
 // epsOf sets a norm's eps to 1e-3.
 func epsOf(t tap.Tap) Rewrite { return setArg(t, "eps", constant(device.Float(1e-3))) }
 
-// biasAfterRope exchanges the order of each layer's K bias and K rotation.
-func biasAfterRope(ops []qwen2.Op) []qwen2.Op {
-	for i := range ops {
-		if ops[i].At.Tap != tap.KRope {
-			continue
+// biasAfterRope exchanges the order of each layer's bias and rotation; what
+// reads the rotation, as parameter param, reads the biased one.
+func biasAfterRope(biased, rotated, reader tap.Tap, param string) func(ops []qwen2.Op) []qwen2.Op {
+	return func(ops []qwen2.Op) []qwen2.Op {
+		for i := range ops {
+			if ops[i].At.Tap != rotated {
+				continue
+			}
+			layer := ops[i].At.Layer
+			rope, bias, next := &ops[i], find(ops, layer, biased), find(ops, layer, reader)
+			x, b, r := *arg(bias, "x"), *arg(bias, "y"), *arg(rope, "y")
+			*arg(rope, "x"), *arg(bias, "x"), *arg(next, param) = x, r, b
+			*bias, *rope = *rope, *bias // the bias came before, so the loop does not meet the rotation again
 		}
-		layer := ops[i].At.Layer
-		rope, bias, write := &ops[i], find(ops, layer, tap.KBias), find(ops, layer, tap.KCache)
-		projected, biased, rotated := *arg(bias, "x"), *arg(bias, "y"), *arg(rope, "y")
-		*arg(rope, "x"), *arg(bias, "x"), *arg(write, "x") = projected, rotated, biased
-		*bias, *rope = *rope, *bias // the bias came before, so the loop does not meet the rotation again
+		return ops
 	}
-	return ops
 }

@@ -66,6 +66,25 @@ var cacheFaults = []Fault{
 			"v[((size_t)(c0 + i) * G + g) * D + d]",
 			"v[((size_t)g * D + d) * C + c0 + i]"}},
 	}, {
+		Name: "v-read-off-by-one", Tap: tap.KQV,
+		What:    "the weighted sum reads value c+1 where value c is meant; the last one is a row not written yet",
+		Why:     "positions counted from one on the reading side",
+		Patches: []Patch{{"weighted_sum.cu", "v[((size_t)(c0 + i) * G + g) * D + d]", "v[((size_t)(c0 + i + 1) * G + g) * D + d]"}},
+	}, {
+		Name: "k-read-heads-outermost", Tap: tap.KQ,
+		What:    "keys are read as [G,C,D] although they are stored [C,G,D]",
+		Why:     "the layout of a cache that keeps each head's positions together",
+		Needs:   needsGroups,
+		Patches: []Patch{{"scores.cu", "k[((size_t)c * G + g) * D + d]", "k[((size_t)g * C + c) * D + d]"}},
+	}, {
+		Name: "cache-written-heads-outermost", Tap: tap.KCache,
+		What: "rows are written [G,C,D], heads outermost and C positions apart",
+		Why:  "the layout of a cache that keeps each head's positions together, with the current length for the capacity",
+		Patches: []Patch{{"kv_cache.cu",
+			"cache[((size_t)pos * G + g) * D + d]",
+			"cache[((size_t)g * (pos0 + gridDim.y) + pos) * D + d]"}},
+		Needs: needsGroups,
+	}, {
 		Name: "v-cache-wrong-layer", Tap: tap.KQV,
 		What:     "each layer after the first weighs the values of the layer before it",
 		Why:      "the layer index is advanced at the top of the loop and V's offset is taken before",
@@ -98,6 +117,12 @@ var cacheFaults = []Fault{
 		Needs:    "a decode step",
 		Rewrites: []Rewrite{prefillOnly(tap.KCache), prefillOnly(tap.VCache)},
 	}, {
+		Name: "v-cache-not-written-in-decode", Tap: tap.VCache,
+		What:     "decode steps append their key and not their value",
+		Why:      "the decode path was written with the scores in view",
+		Needs:    "a decode step",
+		Rewrites: []Rewrite{prefillOnly(tap.VCache)},
+	}, {
 		Name: "cache-stale-row", Tap: tap.KCache,
 		What:  "decode overwrites the row of the token before it",
 		Why:   "the position handed to decode is the index of the last row, not of the next",
@@ -110,7 +135,12 @@ var cacheFaults = []Fault{
 		Name: "k-cache-written-after-scores", Tap: tap.KQ,
 		What:     "a step's keys reach the cache only after its scores are computed",
 		Why:      "the write was moved to the end of attention to overlap it with the GEMM",
-		Rewrites: []Rewrite{{Slot: "k_cache order", Apply: writeAfterScores}},
+		Rewrites: []Rewrite{{Slot: "k_cache order", Apply: writeAfter(tap.KCache, tap.KQ)}},
+	}, {
+		Name: "v-cache-written-after-sum", Tap: tap.KQV,
+		What:     "a step's values reach the cache only after they are weighed",
+		Why:      "the write was moved to the end of attention to overlap it with the GEMM",
+		Rewrites: []Rewrite{{Slot: "v_cache order", Apply: writeAfter(tap.VCache, tap.KQV)}},
 	}, {
 		Name: "kv-swapped-on-write", Tap: tap.KCache,
 		What: "values are written to the K cache and keys to the V cache",
@@ -182,22 +212,24 @@ func lastRow(_ *qwen2.Op, old device.Arg) device.Arg {
 	return old
 }
 
-// writeAfterScores moves each layer's K write behind its scores.
-func writeAfterScores(ops []qwen2.Op) []qwen2.Op {
-	var moved []qwen2.Op
-	var late *qwen2.Op
-	for i := range ops {
-		if ops[i].At.Tap == tap.KCache {
-			late = &ops[i]
-			continue
+// writeAfter moves each layer's write of a cache behind the op that reads it.
+func writeAfter(cache, reader tap.Tap) func(ops []qwen2.Op) []qwen2.Op {
+	return func(ops []qwen2.Op) []qwen2.Op {
+		var moved []qwen2.Op
+		var late *qwen2.Op
+		for i := range ops {
+			if ops[i].At.Tap == cache {
+				late = &ops[i]
+				continue
+			}
+			moved = append(moved, ops[i])
+			if ops[i].At.Tap == reader && late != nil {
+				moved = append(moved, *late)
+				late = nil
+			}
 		}
-		moved = append(moved, ops[i])
-		if ops[i].At.Tap == tap.KQ && late != nil {
-			moved = append(moved, *late)
-			late = nil
-		}
+		return moved
 	}
-	return moved
 }
 
 // swapArgs exchanges an argument between two taps' launches, layer by layer.

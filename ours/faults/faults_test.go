@@ -19,9 +19,9 @@ import (
 	"attndiff/traces/trace"
 )
 
-// The run that every fault must show in: two KV heads of three query heads
-// each, two layers, rows that reach a block's last warp and fill no block, more
-// than 32 positions, a length that fills no tile, three decode steps.
+// The run that every fault must show in: two KV heads of six query heads each,
+// two layers, rows longer than a block that reach its last warp and do not fill
+// two, more than 32 positions, a length that fills no tile, three decode steps.
 const (
 	prefill  = 37
 	decodes  = 3
@@ -94,7 +94,7 @@ func firstDifference(clean, faulty recordings) (tap.Key, bool) {
 // model opens the tiny model in that shape.
 func model(t *testing.T) *gguf.File {
 	t.Helper()
-	f, err := gguf.Open(synthtest.Tiny(t, "F16", func(s *synth.Spec) { s.Embd, s.Heads, s.HeadsKV = 240, 6, 2 }))
+	f, err := gguf.Open(synthtest.Tiny(t, "F16", func(s *synth.Spec) { s.Embd, s.Heads, s.HeadsKV = 480, 12, 2 }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,21 @@ var ffnFaults = []Fault{
 			return ops
 		}}},
 	}, {
+		Name: "down-first-layer", Tap: tap.FFNOut,
+		What:  "every layer uses the down projection of layer 0",
+		Why:   "the layer's offset is left out of one weight pointer",
+		Needs: "two layers or more",
+		Rewrites: []Rewrite{each(tap.FFNOut, "weight", func(op *qwen2.Op, ops []qwen2.Op) {
+			if first := find(ops, 0, tap.FFNOut); op.Gemm != nil && first.Gemm != nil {
+				op.Gemm.A = first.Gemm.A
+			}
+		})},
+	}, {
+		Name: "residual-missing", Tap: tap.FFNInp,
+		What:    "both residual connections pass on their branch alone",
+		Why:     "the add is expected in the GEMM's beta, which is 0",
+		Patches: []Patch{{"residual.cu", "branch[i] + skip[i];", "branch[i];"}},
+	}, {
 		Name: "residual-from-norm", Tap: tap.FFNInp,
 		What: "the attention's residual is the normed stream instead of the stream",
 		Why:  "post-norm models take it there",

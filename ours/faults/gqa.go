@@ -46,6 +46,12 @@ var gqaFaults = []Fault{
 		Needs:   needsGroups,
 		Patches: []Patch{{"weighted_sum.cu", groupedHead, "const int g = h % G;"}},
 	}, {
+		Name: "gqa-v-first-head", Tap: tap.KQV,
+		What:    "keys are grouped, all query heads weigh the values of KV head 0",
+		Why:     "the KV head's offset is left out of the value pointer",
+		Needs:   needsGroups,
+		Patches: []Patch{{"weighted_sum.cu", groupedHead, "const int g = 0;"}},
+	}, {
 		Name: "gqa-k-modulo", Tap: tap.KQ,
 		What:    "values are grouped rightly, keys by h % G",
 		Why:     "the mistake was mended in one of the two kernels",

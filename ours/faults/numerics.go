@@ -1,6 +1,10 @@
 package faults
 
-import "attndiff/traces/tap"
+import (
+	"attndiff/ours/device"
+	"attndiff/ours/qwen2"
+	"attndiff/traces/tap"
+)
 
 // Texts that several faults change.
 const (
@@ -61,6 +65,30 @@ var numericFaults = []Fault{
 		Why:     "the grid is n/256 rounded down",
 		Needs:   "T*E that is not a multiple of 256",
 		Patches: []Patch{{"residual.cu", residualBound, "if (i < n / 256 * 256) {"}},
+	}, {
+		Name: "q-bias-grid-rounded-down", Tap: tap.QBias,
+		What:  "queries' channels beyond the last whole block of 256 are not written",
+		Why:   "the grid is N/256 rounded down",
+		Needs: "a query width above 256 that is not a multiple of it",
+		Rewrites: []Rewrite{each(tap.QBias, "grid", func(op *qwen2.Op, _ []qwen2.Op) {
+			if n, ok := (*arg(op, "N")).(device.Int); ok {
+				op.Launch.Grid.X = max(int(n)/op.Launch.Block.X, 1)
+			}
+		})},
+	}, {
+		Name: "embedding-first-block-only", Tap: tap.InpEmbd,
+		What:    "only the first 256 channels of an embedding row are copied",
+		Why:     "one thread per channel, and a block has no more",
+		Needs:   "an embedding width above 256",
+		Patches: []Patch{{"embed.cu", "for (int e = threadIdx.x; e < E; e += blockDim.x) {", "if (const int e = threadIdx.x; e < E) {"}},
+	}, {
+		Name: "swiglu-bf16-output", Tap: tap.FFNSwiglu,
+		What: "the gated activation is rounded to bf16",
+		Why:  "a down projection with bf16 operands was planned",
+		Patches: []Patch{
+			{"swiglu.cu", "// SwiGLU (Shazeer", "#include <cuda_bf16.h>\n\n// SwiGLU (Shazeer"},
+			{"swiglu.cu", "y[i] = x / (1.0f + expf(-x)) * up[i];", "y[i] = __bfloat162float(__float2bfloat16(x / (1.0f + expf(-x)) * up[i]));"},
+		},
 	}, {
 		Name: "swiglu-fast-exp", Tap: tap.FFNSwiglu,
 		What:    "the exponential is replaced by its first-order neighbour (1 + x/256)^256",

@@ -73,6 +73,12 @@ var ropeFaults = []Fault{
 		Needs:   needsPosition,
 		Patches: []Patch{{"rope.cu", ropeTheta, "pos * pow((double)base, -2.0 * p / D)"}},
 	}, {
+		Name: "rope-position-plus-head", Tap: tap.QRope,
+		What:    "head h of token t is turned as if it stood at position t+h",
+		Why:     "a flat row index of [token, head] used for the position",
+		Needs:   "more than one head",
+		Patches: []Patch{{"rope.cu", "const double theta = pos * pow", "const double theta = (pos + head) * pow"}},
+	}, {
 		Name: "rope-angle-f16", Tap: tap.QRope,
 		What:  "the angle is rounded to f16",
 		Why:   "a table of angles kept in half precision",
@@ -87,6 +93,12 @@ var ropeFaults = []Fault{
 		Why:      "the default of the paper and of Llama; the file's rope.freq_base is not read",
 		Needs:    needsPosition + ", and a model whose base is another",
 		Rewrites: []Rewrite{setArg(tap.QRope, "base", constant(device.Float(1e4))), setArg(tap.KRope, "base", constant(device.Float(1e4)))},
+	}, {
+		Name: "rope-llama3-base", Tap: tap.QRope,
+		What:     "the frequency base is 500000",
+		Why:      "Llama 3's, left in the configuration",
+		Needs:    needsPosition + ", and a model whose base is another",
+		Rewrites: []Rewrite{setArg(tap.QRope, "base", constant(device.Float(5e5))), setArg(tap.KRope, "base", constant(device.Float(5e5)))},
 	}, {
 		Name: "rope-q-only", Tap: tap.KRope,
 		What:     "keys are cached without rotation",
@@ -106,7 +118,13 @@ var ropeFaults = []Fault{
 		What:     "keys are rotated twice",
 		Why:      "once after the projection and once more in the cache write's fused path",
 		Needs:    needsPosition,
-		Rewrites: []Rewrite{{Slot: "k_rope order", Apply: ropeKTwice}},
+		Rewrites: []Rewrite{{Slot: "k_rope order", Apply: ropeTwice(tap.KRope)}},
+	}, {
+		Name: "rope-q-twice", Tap: tap.QRope,
+		What:     "queries are rotated twice",
+		Why:      "once after the projection and once more in the scores' fused path",
+		Needs:    needsPosition,
+		Rewrites: []Rewrite{{Slot: "q_rope order", Apply: ropeTwice(tap.QRope)}},
 	}, {
 		Name: "rope-on-v", Tap: tap.VCache,
 		What:     "values are rotated too before they are cached",
@@ -125,20 +143,22 @@ func firstDecode(op *qwen2.Op, old device.Arg) device.Arg {
 	return old
 }
 
-// ropeKTwice runs each layer's K rotation again on its own output; the tap
-// records the second.
-func ropeKTwice(ops []qwen2.Op) []qwen2.Op {
-	var list []qwen2.Op
-	for _, op := range ops {
-		if op.At.Tap == tap.KRope && op.Launch != nil {
-			once := clone(op)
-			once.Out = qwen2.Tensor{}
-			list = append(list, once)
-			inPlace(&op)
+// ropeTwice runs each layer's rotation of a tap again on its own output; the
+// tap records the second.
+func ropeTwice(t tap.Tap) func(ops []qwen2.Op) []qwen2.Op {
+	return func(ops []qwen2.Op) []qwen2.Op {
+		var list []qwen2.Op
+		for _, op := range ops {
+			if op.At.Tap == t && op.Launch != nil {
+				once := clone(op)
+				once.Out = qwen2.Tensor{}
+				list = append(list, once)
+				inPlace(&op)
+			}
+			list = append(list, op)
 		}
-		list = append(list, op)
+		return list
 	}
-	return list
 }
 
 // ropeOnV rotates each layer's values in place, as its keys are, after v_bias

@@ -59,6 +59,24 @@ var scoreFaults = []Fault{
 		Needs:   "a decode step",
 		Patches: []Patch{{"scores.cu", "kq[((size_t)h * T + t) * C + c]", "kq[((size_t)h * T + t) * T + c]"}},
 	}, {
+		Name: "scores-query-stride", Tap: tap.KQ,
+		What:    "tokens' queries are taken to lie G heads apart instead of H",
+		Why:     "the leading dimension of the keys used for both operands",
+		Needs:   "a prefill of two tokens or more, and fewer KV heads than query heads",
+		Patches: []Patch{{"scores.cu", "q[((size_t)t * H + h) * D + d]", "q[((size_t)t * G + h) * D + d]"}},
+	}, {
+		Name: "weighted-sum-row-stride", Tap: tap.KQV,
+		What:    "rows of probabilities are taken to lie T apart instead of C",
+		Why:     "right in a prefill from an empty cache, where T is C",
+		Needs:   "a decode step",
+		Patches: []Patch{{"weighted_sum.cu", "p + ((size_t)h * T + t) * C;", "p + ((size_t)h * T + t) * T;"}},
+	}, {
+		Name: "scores-token-tile-edge", Tap: tap.KQ,
+		What:    "tokens in the last, partial tile of 8 get no scores",
+		Why:     "the bound is checked for whole tiles",
+		Needs:   "a step whose length is not a multiple of 8",
+		Patches: []Patch{{"scores.cu", "if (t < T && c < C) {", "if (t0 + SCORES_TOKENS <= T && c < C) {"}},
+	}, {
 		Name: "scores-tile-edge", Tap: tap.KQ,
 		What:    "positions in the last, partial tile of 32 get no score",
 		Why:     "the bound is checked for whole tiles",
@@ -88,6 +106,22 @@ var scoreFaults = []Fault{
 		Patches: []Patch{{"softmax.cu",
 			"sum += e;",
 			"sum += threadIdx.x + 1 < blockDim.x ? e : 0.0f;"}},
+	}, {
+		Name: "softmax-sum-of-masked", Tap: tap.KQSoftMax,
+		What:  "masked columns enter the row's sum and are zeroed after the division",
+		Why:   "the sum runs over the padded row, and the mask is applied to the result",
+		Needs: "a prefill of two tokens or more",
+		Patches: []Patch{{"softmax.cu",
+			"c < visible; c += blockDim.x) {\n        const float e",
+			"c < C; c += blockDim.x) {\n        const float e"}},
+	}, {
+		Name: "softmax-half-warp", Tap: tap.KQSoftMax,
+		What:  "lanes add up over offsets 8, 4, 2, 1: half of each warp is left out of the sum",
+		Why:   "the first offset is half of half a warp",
+		Needs: "a token that sees two positions or more",
+		Patches: []Patch{{"softmax.cu",
+			"for (int offset = 16; offset > 0; offset /= 2) {\n        v +=",
+			"for (int offset = 8; offset > 0; offset /= 2) {\n        v +="}},
 	}, {
 		Name: "softmax-normaliser-f16", Tap: tap.KQSoftMax,
 		What:  "the row's sum is rounded to f16 before the division",

@@ -15,6 +15,9 @@ STEPS ?=
 KV ?=
 OUT ?=
 
+# How many mutants to try; all without it.
+SAMPLE ?=
+
 # ggml-cpu picks its vector code at compile time and cgo's default is plain
 # SSE2, 22 times slower at prefill. Go reads these flags from the environment
 # alone; one set of them is one build of llama.cpp, so all targets share it.
@@ -46,7 +49,7 @@ endif
 # of everything it watches, and llama.cpp's takes minutes.
 PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps}}{{if eq . "attndiff/reference/llamacpp"}}{{$$pure = false}}{{end}}{{end}}{{if and $$pure (ne $$p "attndiff/reference/llamacpp")}}{{$$p}}{{end}}' ./...)
 
-.PHONY: help build diff test race lint bench doctor clean FORCE
+.PHONY: help build diff test race lint bench mutants doctor clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -81,6 +84,11 @@ lint: $(FLAGS_FILE) ## gofmt, go vet, staticcheck, import direction
 
 bench: $(BIN) ## measure the pipeline: ratios within one run
 	go test -run '^$$' -bench . -benchtime 3x -timeout 30m ./traces/... ./ours/... ./reference/... ./harness/...
+
+mutants: $(FLAGS_FILE) ## change the kernels in every small way and see what the harness notices (SAMPLE=50: some of it)
+	@mkdir -p bin
+	@go build -o bin/mutate ./scripts/mutate
+	@bin/mutate $(if $(SAMPLE),-n $(SAMPLE),-out traces)
 
 doctor: $(BIN) ## what this machine can run, and what is missing
 	@$(BIN) doctor

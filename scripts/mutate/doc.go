@@ -2,16 +2,24 @@
 // it changes ours/kernels/*.cu in every small way it knows, one change at a
 // time, and asks the harness about each.
 //
-//	go run ./scripts/mutate            every mutant
-//	go run ./scripts/mutate -n 50      a sample
+//	go run ./scripts/mutate -out traces       every mutant, as make mutants does
+//	go run ./scripts/mutate -n 50             a sample
 //	go run ./scripts/mutate -only rope.cu -list
 //
-// A mutant is compiled for the emulator and run, in a process of its own, on
-// small models that reach every kernel, in several orders of threads. It is
-// killed when the harness says divergence, when the emulator reports a stray
-// or missing write, when two orders of threads give different bits, when it
-// crashes or when it hangs; located when what was said names a kernel of the
-// mutated file or a tap that the file writes. One that survives changes no
-// result or shows a gap in the harness; equivalent.txt lists the former, each
-// with its reason.
+// A mutant is compiled for the emulator, one file of it, and run in a process
+// of its own on small models that reach every kernel, with the tokens that
+// llama.cpp was fed. The verdict is that of `attndiff diff`: package verdict's,
+// with llama.cpp's recording as the reference. The run is made again with the
+// threads in other orders and buffers in other places, as `diff --repeat` does.
+//
+// A mutant is killed when the verdict is divergence, when the emulator reports
+// a kernel, when two orders of threads give different bits, when the run
+// crashes or when it does not end; located when what was said first names a
+// kernel that the mutant changes or a tap that such a kernel computes. One that
+// survives changes no result or shows a gap in the harness; equivalent.txt
+// lists the former, each with its reason. Of a mutant whose library is the same
+// bytes as the original's the compiler itself says so.
+//
+// It exits with status 1 when fewer are killed or located than the bar asks
+// for, or when equivalent.txt is out of date.
 package main

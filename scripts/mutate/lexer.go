@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"attndiff/ours/kernels"
@@ -19,35 +20,36 @@ var lexeme = regexp.MustCompile(`[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.?
 
 // function is a function body of a kernel file.
 type function struct {
-	name   string
-	params []string // names of int parameters, in order
-	body   []token  // between the braces
+	file, name string
+	params     []string // names of int parameters, in order
+	from, to   int      // offsets of what stands between the braces
+	body       []token  // the same as tokens
 }
 
 var (
-	signature = regexp.MustCompile(`(?s)([A-Za-z_]\w*)\s*\(([^()]*)\)\s*\{`)
+	signature = regexp.MustCompile(`(?s)([A-Za-z_]\w*)\s*\(([^()]*)\)\s*(?:const\s*)?\{`)
 	intParam  = regexp.MustCompile(`\bint\s+([A-Za-z_]\w*)\s*(?:,|$)`)
 )
 
-// functions finds the function bodies of a file. Comments and preprocessor
-// lines hold no code.
+// functions finds the function bodies of a file. Comments, preprocessor lines
+// and what they leave out hold no code.
 func functions(f kernels.File) []function {
-	code := withoutDirectives(kernels.Blank(f.Text))
+	code := compiled(kernels.Blank(f.Text))
 	var list []function
 	for from := 0; ; {
 		m := signature.FindStringSubmatchIndex(code[from:])
 		if m == nil {
 			return list
 		}
-		fn := function{name: code[from+m[2] : from+m[3]]}
+		fn := function{file: f.Name, name: code[from+m[2] : from+m[3]]}
 		for _, p := range intParam.FindAllStringSubmatch(code[from+m[4]:from+m[5]], -1) {
 			fn.params = append(fn.params, p[1])
 		}
-		start := from + m[1]
-		end := start + closing(code[start:])
-		fn.body = tokens(code[start:end], start)
+		fn.from = from + m[1]
+		fn.to = fn.from + closing(code[fn.from:])
+		fn.body = tokens(code[fn.from:fn.to], fn.from)
 		list = append(list, fn)
-		from = end
+		from = fn.to
 	}
 }
 
@@ -76,12 +78,37 @@ func tokens(code string, offset int) []token {
 	return list
 }
 
-// withoutDirectives blanks preprocessor lines.
-func withoutDirectives(code string) string {
+// defined are the names that the emulator's compiler defines, of those that
+// kernels ask for.
+var defined = map[string]bool{"ATTNDIFF_EMULATOR": true}
+
+var conditional = regexp.MustCompile(`^#\s*(ifdef|ifndef|if|elif|else|endif)\b\s*(\w*)`)
+
+// compiled blanks preprocessor lines and the lines that they leave out of what
+// the emulator compiles. Of #if and #elif, whose conditions are about a GPU's
+// architecture, all branches stay.
+func compiled(code string) string {
 	lines := strings.SplitAfter(code, "\n")
+	type branch struct{ known, taken bool }
+	var open []branch
 	for i, l := range lines {
-		if strings.HasPrefix(strings.TrimSpace(l), "#") {
-			lines[i] = strings.Repeat(" ", max(len(l)-1, 0)) + "\n"
+		trimmed := strings.TrimSpace(l)
+		if m := conditional.FindStringSubmatch(trimmed); m != nil {
+			switch top := len(open) - 1; {
+			case m[1] == "ifdef" || m[1] == "ifndef":
+				open = append(open, branch{true, defined[m[2]] == (m[1] == "ifdef")})
+			case m[1] == "if":
+				open = append(open, branch{taken: true})
+			case top < 0: // a stray line, which the compiler will not take either
+			case m[1] == "endif":
+				open = open[:top]
+			case open[top].known:
+				open[top].taken = !open[top].taken
+			}
+		}
+		off := slices.ContainsFunc(open, func(b branch) bool { return !b.taken })
+		if off || strings.HasPrefix(trimmed, "#") {
+			lines[i] = strings.Repeat(" ", len(strings.TrimSuffix(l, "\n"))) + l[len(strings.TrimSuffix(l, "\n")):]
 		}
 	}
 	return strings.Join(lines, "")
@@ -93,9 +120,7 @@ func operand(t token) bool {
 	if t.text == ")" || t.text == "]" {
 		return true
 	}
-	c := t.text[0]
-	word := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-	return c >= '0' && c <= '9' || word && !keywords[t.text]
+	return isNumber(t) || isName(t) && !keywords[t.text]
 }
 
 // keywords are words after which * is no product: types and statements.

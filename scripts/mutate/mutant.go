@@ -16,9 +16,9 @@ type mutant struct {
 	From string `json:"from"` // the line before, without comment and indentation
 	To   string `json:"to"`   // and after; "" when it is gone
 
-	At  int    `json:"at"` // offset in the file
-	Old string `json:"old"`
-	New string `json:"new"`
+	At  int    `json:"-"` // offset in the file
+	Old string `json:"-"`
+	New string `json:"-"`
 }
 
 // String says what is changed where.
@@ -43,13 +43,15 @@ func mutants(src kernels.Source) []mutant {
 	var all []mutant
 	for _, f := range src.Files() {
 		var list []mutant
+		made := map[string]bool{} // files that a mutant so far makes
 		add := func(kind string, at int, old, new string) {
 			m := mutant{File: f.Name, Kind: kind, At: at, Old: old, New: new}
 			m.Line = 1 + strings.Count(f.Text[:at], "\n")
 			m.From = line(f.Text, at)
-			m.To = line(f.Text[:at]+new+f.Text[at+len(old):], at)
-			twin := func(o mutant) bool { return o.At == at && o.Old == old && o.New == new }
-			if m.From != m.To && !slices.ContainsFunc(list, twin) {
+			text := f.Text[:at] + new + f.Text[at+len(old):]
+			m.To = line(text, at)
+			if m.From != m.To && !made[text] {
+				made[text] = true
 				list = append(list, m)
 			}
 		}

@@ -67,18 +67,19 @@ func literals(_ kernels.File, fn function, add add) {
 	}
 }
 
-var constexpr = regexp.MustCompile(`(?m)^constexpr int \w+ = (\d+);`)
+// constexpr matches a named constant; groups: name and value.
+var constexpr = regexp.MustCompile(`(?m)^(?:static )?constexpr int (\w+) = (\d+);`)
 
 // constants moves the named constants of a file.
 func constants(f kernels.File, add add) {
 	for _, m := range constexpr.FindAllStringSubmatchIndex(f.Text, -1) {
-		text := f.Text[m[2]:m[3]]
+		text := f.Text[m[4]:m[5]]
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			continue // a number that the compiler does not take either
 		}
 		for _, other := range []int{n + 1, n - 1, 2 * n, n / 2} {
-			add("constant", m[2], text, strconv.Itoa(other))
+			add("constant", m[4], text, strconv.Itoa(other))
 		}
 	}
 }
@@ -280,17 +281,20 @@ func branches(f kernels.File, fn function, add add) {
 }
 
 // statement matches a line that is one statement and no declaration.
-var statement = regexp.MustCompile(`^\s*(?:__sync|[*A-Za-z_][\w.\[\]()* ]*\s*[-+*/]?=[^=]|return;|[a-z_]\w*\()[^{}]*;\s*$`)
+var statement = regexp.MustCompile(`^\s*(?:return;|(?:[*A-Za-z_(][^=;{}]*=[^=]|[a-z_]\w*(?:<[^<>;]*>)?\()[^{}]*;)\s*$`)
 
 // declaration matches lines that declare what they assign.
 var declaration = regexp.MustCompile(`^\s*(?:const|float|double|int|bool|size_t|unsigned|__shared__|return \S)`)
+
+// barrier matches what orders threads or waits for memory.
+var barrier = regexp.MustCompile(`^(?:__sync|__threadfence|copies_wait)`)
 
 // statements drops lines, barriers among them.
 func statements(f kernels.File, fn function, add add) {
 	if len(fn.body) == 0 {
 		return
 	}
-	code := kernels.Blank(f.Text)
+	code := compiled(kernels.Blank(f.Text))
 	from, to := fn.body[0].at, last(fn.body)
 	for at := strings.LastIndexByte(code[:from], '\n') + 1; at < to; {
 		end := at + strings.IndexByte(code[at:]+"\n", '\n')
@@ -298,7 +302,7 @@ func statements(f kernels.File, fn function, add add) {
 		if statement.MatchString(text) && !declaration.MatchString(text) {
 			trimmed := strings.TrimSpace(text)
 			kind := "statement"
-			if strings.HasPrefix(trimmed, "__sync") {
+			if barrier.MatchString(trimmed) {
 				kind = "barrier"
 			}
 			start := at + strings.Index(text, trimmed)

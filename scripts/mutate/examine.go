@@ -1,0 +1,326 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"attndiff/harness/engines"
+	"attndiff/harness/session"
+	"attndiff/harness/verdict"
+	"attndiff/ours/emu"
+	"attndiff/ours/kernels"
+	"attndiff/traces/gguf"
+	"attndiff/traces/tap"
+	"attndiff/traces/trace"
+)
+
+// Fate is what became of a mutant.
+type Fate string
+
+// The fates. The first five are kills.
+const (
+	Divergence Fate = "divergence" // the verdict says so
+	Reported   Fate = "reported"   // parity, but the emulator saw a kernel do what it must not
+	Unstable   Fate = "unstable"   // parity, but another order of threads gives other bits
+	Crashed    Fate = "crashed"    // no recording: the engine did not survive
+	Hung       Fate = "hung"       // no recording: the kernel never ended
+	Survived   Fate = "survived"   // nothing was noticed
+	SameCode   Fate = "same code"  // the compiler makes the same code of it: equivalent
+	Invalid    Fate = "invalid"    // does not compile, so it is no mutant
+)
+
+// killed reports whether the harness noticed.
+func (f Fate) killed() bool {
+	return slices.Contains([]Fate{Divergence, Reported, Unstable, Crashed, Hung}, f)
+}
+
+// Finding is what became of one mutant, and how.
+type Finding struct {
+	mutant
+	Fate    Fate   `json:"fate"`
+	Located bool   `json:"located,omitempty"` // killed, and what was said names the kernel or a tap it writes
+	Trial   string `json:"trial,omitempty"`   // the run that killed it
+	What    string `json:"what,omitempty"`    // what was said
+	Changes string `json:"changes,omitempty"` // survived, and the first recording with other bits than unchanged kernels give
+	Reason  string `json:"reason,omitempty"`  // why it is equivalent
+}
+
+// seeds are the orders of threads that a run is made in: as they are numbered,
+// then shuffled. They place buffers differently, too; see engines.Emulate.
+var seeds = []uint64{0, 1, 2}
+
+// lab is where mutants are examined.
+type lab struct {
+	dir    string // for files
+	self   string // this program
+	src    kernels.Source
+	graph  *graph
+	trials []*trial
+	plain  []byte // the library of the kernels as they are
+}
+
+// newLab prepares the trials and makes sure that nothing is found wrong with
+// the kernels as they are.
+func newLab(ctx context.Context, dir, self string, src kernels.Source, trials []*trial) (*lab, error) {
+	l := &lab{dir: dir, self: self, src: src, trials: trials}
+	var err error
+	if l.graph, err = newGraph(src); err != nil {
+		return nil, err
+	}
+	if l.plain, err = library(src); err != nil {
+		return nil, err
+	}
+	for i, t := range l.trials {
+		if err := t.prepare(ctx, dir, l.runner()); err != nil {
+			return nil, err
+		}
+		log, clean := filepath.Join(dir, fmt.Sprintf("launches-%d", i)), filepath.Join(dir, fmt.Sprintf("clean-%d", i))
+		found := Finding{Fate: Survived}
+		if err := l.try(ctx, t, &found, nil, clean, "-launches", log); err != nil {
+			return nil, err
+		}
+		if found.Fate != Survived {
+			return nil, fmt.Errorf("trial %s: the kernels as they are come out as %s: %s", t.name, found.Fate, found.What)
+		}
+		if t.clean, err = trace.Open(clean + "-0"); err != nil {
+			return nil, err
+		}
+		if t.taps, err = logged(log); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// complete says which kernel no trial launches.
+func (l *lab) complete() error {
+	for _, k := range l.graph.kernels {
+		if !slices.ContainsFunc(l.trials, func(t *trial) bool { return t.taps[k.Name] != nil }) {
+			return fmt.Errorf("%s: no trial launches kernel %s, so nothing can be said of its mutants; add a trial", k.File, k.Name)
+		}
+	}
+	return nil
+}
+
+// close closes the trials.
+func (l *lab) close() {
+	for _, t := range l.trials {
+		t.close()
+	}
+}
+
+// runner starts workers.
+func (l *lab) runner(args ...string) *session.Runner {
+	return &session.Runner{Worker: append([]string{l.self, "worker"}, args...), Timeout: 5 * time.Minute}
+}
+
+// library builds the kernels and returns the bytes of their library.
+func library(src kernels.Source) ([]byte, error) {
+	path, err := emu.Build(src, "")
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// examine finds out what becomes of a mutant. An error means that this machine
+// could not find out.
+func (l *lab) examine(ctx context.Context, m mutant) (*Finding, error) {
+	f := &Finding{mutant: m, Fate: Survived}
+	src := m.apply(l.src)
+	code, err := library(src)
+	switch {
+	case err != nil:
+		f.Fate, f.What = Invalid, err.Error()
+		return f, nil
+	case bytes.Equal(code, l.plain):
+		f.Fate, f.Reason = SameCode, "the compiler makes the same code of it"
+		return f, nil
+	}
+	dir, err := os.MkdirTemp(l.dir, "mutant-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, m.File)
+	if err := os.WriteFile(file, []byte(text(src, m.File)), 0o600); err != nil {
+		return nil, err
+	}
+	reached := l.graph.reached(m)
+	for _, t := range l.trials {
+		if !slices.ContainsFunc(reached, func(k string) bool { return t.taps[k] != nil }) {
+			continue
+		}
+		if err := l.try(ctx, t, f, reached, filepath.Join(dir, "ours"), "-replace", file); err != nil {
+			return nil, fmt.Errorf("%s: trial %s: %w", m, t.name, err)
+		}
+		if f.Fate != Survived {
+			f.Trial = t.name
+			return f, nil
+		}
+	}
+	return f, nil
+}
+
+// text returns a kernel file's text.
+func text(src kernels.Source, name string) string {
+	for _, f := range src.Files() {
+		if f.Name == name {
+			return f.Text
+		}
+	}
+	return ""
+}
+
+// try runs one trial in every order of threads, until something is noticed.
+// Recordings go to path-SEED. reached are the kernels that the mutant changes.
+func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, path string, args ...string) error {
+	run := l.runner(args...)
+	first := path + "-0"
+	for _, seed := range seeds {
+		file := fmt.Sprintf("%s-%d", path, seed)
+		res, err := run.Do(ctx, t.job(engines.OursEmu, seed, file))
+		var died *session.Failure
+		switch {
+		case errors.As(err, &died):
+			t.failed(f, died, reached)
+			return nil
+		case err != nil:
+			return err
+		}
+		if seed == 0 {
+			if err := t.judge(f, file, reached); err != nil {
+				return err
+			}
+		}
+		if len(res.Warnings) > 0 {
+			f.report(res.Warnings[0], reached)
+		}
+		if f.Fate == Survived && seed == 0 {
+			err = t.changes(f, file)
+		} else if f.Fate == Survived {
+			err = t.repeat(f, first, file, reached)
+		}
+		if err != nil {
+			return err
+		}
+		if f.Fate != Survived {
+			return nil
+		}
+	}
+	return nil
+}
+
+// report takes what the emulator said first. A divergence stays one.
+func (f *Finding) report(said string, reached []string) {
+	names := slices.ContainsFunc(reached, func(k string) bool { return strings.HasPrefix(said, "kernel "+k+" ") })
+	f.Located = f.Located || names
+	if f.Fate == Survived {
+		f.Fate, f.What = Reported, said
+	}
+}
+
+// judge has a recording judged.
+func (t *trial) judge(f *Finding, file string, reached []string) error {
+	ours, err := trace.Open(file)
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	model, err := gguf.Open(t.model)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	r, err := verdict.Judge(t.reference, ours, model, verdict.Options{})
+	if err != nil {
+		return err
+	}
+	if r.Outcome == verdict.Divergence {
+		f.Fate, f.What = Divergence, fmt.Sprintf("%s: %s", r.First.Key, r.First.Why)
+		f.Located = t.at(r.First.Key, reached)
+	}
+	return nil
+}
+
+// changes says where a recording, nothing wrong with it, differs from that of
+// the kernels as they are.
+func (t *trial) changes(f *Finding, file string) error {
+	if t.clean == nil || f.Changes != "" {
+		return nil
+	}
+	ours, err := trace.Open(file)
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	k, differs, err := firstDifference(t.clean, ours)
+	if differs {
+		f.Changes = fmt.Sprintf("%s of trial %s", k, t.name)
+	}
+	return err
+}
+
+// repeat holds a recording against the first one of the same kernels.
+func (t *trial) repeat(f *Finding, first, file string, reached []string) error {
+	a, err := trace.Open(first)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := trace.Open(file)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	k, differs, err := firstDifference(a, b)
+	if differs {
+		f.Fate, f.What = Unstable, fmt.Sprintf("%s: other bits in another order of threads", k)
+		f.Located = t.at(k, reached)
+	}
+	return err
+}
+
+// failed says how a run ended that gave no recording. The op that it ended in
+// is the one after the last recorded.
+func (t *trial) failed(f *Finding, died *session.Failure, reached []string) {
+	f.Fate, f.What = Crashed, died.Error()
+	if slices.Contains(died.Stderr, noEnd) || strings.HasPrefix(died.Reason, "no end") {
+		f.Fate = Hung
+		f.What = fmt.Sprintf("no end during %s, last tap recorded: %s", died.Stage, died.At)
+	}
+	keys := t.reference.Keys()
+	i := 1 + slices.IndexFunc(keys, func(k tap.Key) bool { return k.String() == died.At })
+	f.Located = i < len(keys) && t.at(keys[i], reached)
+}
+
+// at reports whether one of the kernels computes the tap.
+func (t *trial) at(k tap.Key, reached []string) bool {
+	return slices.ContainsFunc(reached, func(name string) bool { return slices.Contains(t.taps[name], k.Tap) })
+}
+
+// firstDifference is the first recording that is not the same bit for bit in
+// two traces of one job.
+func firstDifference(a, b *trace.Reader) (tap.Key, bool, error) {
+	var x, y []byte
+	for _, k := range a.Keys() {
+		var err error
+		if x, err = a.Raw(k, x); err != nil {
+			return k, false, err
+		}
+		if y, err = b.Raw(k, y); err != nil {
+			return k, false, err
+		}
+		if !bytes.Equal(x, y) {
+			return k, true, nil
+		}
+	}
+	return tap.Key{}, false, nil
+}

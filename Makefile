@@ -49,7 +49,7 @@ endif
 # of everything it watches, and llama.cpp's takes minutes.
 PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps}}{{if eq . "attndiff/reference/llamacpp"}}{{$$pure = false}}{{end}}{{end}}{{if and $$pure (ne $$p "attndiff/reference/llamacpp")}}{{$$p}}{{end}}' ./...)
 
-.PHONY: help build diff test race lint bench mutants doctor clean FORCE
+.PHONY: help build diff test race lint bench mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,7 @@ diff: $(BIN) ## run both engines on PROMPT and compare them
 test: $(FLAGS_FILE) ## run all tests
 	go vet ./...
 	go test -timeout 15m ./...
+	@go run ./scripts/gpucheck 2>&1 | grep -v "^exit status" || true
 
 race: $(FLAGS_FILE) ## run the tests of what does not link llama.cpp under the race detector
 	go test -race -timeout 15m $(PURE)
@@ -89,6 +90,21 @@ mutants: $(FLAGS_FILE) ## change the kernels in every small way and see what the
 	@mkdir -p bin
 	@go build -o bin/mutate ./scripts/mutate
 	@bin/mutate $(if $(SAMPLE),-n $(SAMPLE),-out traces)
+
+reference-cuda: $(FLAGS_FILE) ## build llama.cpp's CUDA backend for the GPU of this machine, for llama.cpp:cuda
+	@scripts/reference-cuda.sh
+
+# Stripped, for the way to the GPU machine.
+gpu-pack: $(FLAGS_FILE) ## write bin/gpu.tar.xz, what scripts/gpu-run.sh needs on a machine without Go
+	@mkdir -p bin
+	go build -ldflags='-s -w' -o $(BIN) ./harness/cmd/attndiff
+	go test -c -ldflags='-s -w' -o bin/cuda.test ./ours/cuda
+	go test -c -ldflags='-s -w' -o bin/llamacpp.test ./reference/llamacpp
+	scripts/reference-cuda.sh --pack bin/llama-cuda-sources.tar.xz
+	tar -cJf bin/gpu.tar.xz bin/attndiff bin/cuda.test bin/llamacpp.test bin/llama-cuda-sources.tar.xz
+
+gpu-check: ## fail unless the GPU evidence in traces/gpu is of the present kernels
+	@go build -o bin/gpucheck ./scripts/gpucheck && bin/gpucheck
 
 doctor: $(BIN) ## what this machine can run, and what is missing
 	@$(BIN) doctor

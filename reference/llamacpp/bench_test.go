@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,43 +24,53 @@ type discard struct{}
 func (discard) Wants(tap.Key) bool                            { return true }
 func (discard) Put(tap.Key, trace.DType, []int, []byte) error { return nil }
 
-// BenchmarkRecording times runs of the shipped model without capture, with
-// capture, and with a trace written to disk, in turn in one loop so that what
-// else the machine does meets all three. It reports the best time of each way,
-// and the cost of the latter two as multiples of the first. The sizes are a
-// chat prompt with its answer, a long answer and a long prompt.
+// BenchmarkRecording times runs without capture, with capture, and with a trace
+// written to disk, in turn in one loop so that what else the machine does meets
+// all three. It reports the median time of the first, and the medians of the
+// other two as multiples of it. The sizes are a chat prompt with its answer, a
+// long answer and a long prompt; the model is the shipped one, or the one that
+// ATTNDIFF_BENCH_MODEL names. The GPU is skipped where there is none.
 func BenchmarkRecording(b *testing.B) {
-	for _, size := range []struct{ prompt, decodes int }{{30, 20}, {1, 100}, {250, 0}} {
-		b.Run(fmt.Sprintf("prompt=%d/decodes=%d", size.prompt, size.decodes), func(b *testing.B) {
-			e := openShipped(b, 0)
-			ids := prompt(e, size.prompt)
-			path := filepath.Join(b.TempDir(), "trace.safetensors")
-			best := [3]time.Duration{math.MaxInt64, math.MaxInt64, math.MaxInt64}
-			run := func(sink trace.Sink) {
-				e.Reset()
-				generate(b, e, ids, size.decodes, func(int) trace.Sink { return sink })
-			}
-			for b.Loop() {
-				// ext4 flushes a file that replaces another, which a trace of its own does not pay for
-				if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					b.Fatal(err)
+	for _, engine := range []string{"llama.cpp:cpu", "llama.cpp:cuda"} {
+		for _, size := range []struct{ prompt, decodes int }{{30, 20}, {1, 100}, {250, 0}} {
+			b.Run(fmt.Sprintf("%s/prompt=%d/decodes=%d", engine, size.prompt, size.decodes), func(b *testing.B) {
+				e := openBench(b, llamacpp.Config{CUDA: engine == "llama.cpp:cuda"})
+				ids := prompt(e, size.prompt)
+				path := filepath.Join(b.TempDir(), "trace.safetensors")
+				var times [3][]float64
+				run := func(sink trace.Sink) {
+					e.Reset()
+					generate(b, e, ids, size.decodes, func(int) trace.Sink { return sink })
 				}
-				for way, timed := range []func(){
-					func() { run(nil) },
-					func() { run(discard{}) },
-					func() { writeTrace(b, path, e.Hparams(), size.prompt, size.decodes, run) },
-				} {
-					start := time.Now()
-					timed()
-					best[way] = min(best[way], time.Since(start))
+				run(nil) // what is loaded, compiled and allocated once
+				run(discard{})
+				for b.Loop() {
+					// ext4 flushes a file that replaces another, which a trace of its own does not pay for
+					if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+						b.Fatal(err)
+					}
+					for way, timed := range []func(){
+						func() { run(nil) },
+						func() { run(discard{}) },
+						func() { writeTrace(b, path, e.Hparams(), size.prompt, size.decodes, run) },
+					} {
+						start := time.Now()
+						timed()
+						times[way] = append(times[way], time.Since(start).Seconds())
+					}
 				}
-			}
-			plain := best[0].Seconds()
-			b.ReportMetric(plain*1e3, "plain-ms")
-			b.ReportMetric(best[1].Seconds()/plain, "capture/plain")
-			b.ReportMetric(best[2].Seconds()/plain, "trace/plain")
-		})
+				plain := median(times[0])
+				b.ReportMetric(plain*1e3, "plain-ms")
+				b.ReportMetric(median(times[1])/plain, "capture/plain")
+				b.ReportMetric(median(times[2])/plain, "trace/plain")
+			})
+		}
 	}
+}
+
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
 
 // BenchmarkThreads times a prompt of 30 tokens and 20 decodes without capture
@@ -71,7 +81,7 @@ func BenchmarkThreads(b *testing.B) {
 			break
 		}
 		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
-			e := openShipped(b, threads)
+			e := openBench(b, llamacpp.Config{Threads: threads})
 			ids := prompt(e, 30)
 			for b.Loop() {
 				e.Reset()
@@ -81,12 +91,21 @@ func BenchmarkThreads(b *testing.B) {
 	}
 }
 
-func openShipped(b *testing.B, threads int) *llamacpp.Engine {
-	model, err := models.Path()
-	if err != nil {
-		b.Fatal(err)
+// openBench opens the model that is timed.
+func openBench(b *testing.B, cfg llamacpp.Config) *llamacpp.Engine {
+	if cfg.CUDA {
+		if _, err := llamacpp.FindBackend(); err != nil {
+			b.Skip(err)
+		}
 	}
-	e, err := llamacpp.Open(llamacpp.Config{Model: model, Context: 512, Threads: threads})
+	cfg.Model, cfg.Context = os.Getenv("ATTNDIFF_BENCH_MODEL"), 512
+	if cfg.Model == "" {
+		var err error
+		if cfg.Model, err = models.Path(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e, err := llamacpp.Open(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

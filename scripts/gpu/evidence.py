@@ -1,203 +1,322 @@
-"""Collects the GPU evidence: runs bin/attndiff on the GPU and writes what came
-of it as JSON. Called by scripts/gpu-run.sh, which says what it needs.
+"""Collects what must be shown on a GPU, stage by stage, and writes what came of
+each as it goes. scripts/gpu-run.sh calls it and says what it needs.
 
-Every stage is independent: one that fails is noted and the next one runs.
+    evidence.py OUT [--budget SECONDS] [--only STAGE,...] [--without STAGE,...]
+
+Stages do not depend on one another's success: one that fails is noted and the
+next one runs. When the budget is spent, what is left is noted as not run.
+OUT/evidence.json tells what was found, OUT/details.tar.xz has the reports.
 """
 
+import argparse
 import concurrent.futures
+import glob
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
-ATTNDIFF = "bin/attndiff"
-DEVICE_TESTS = "bin/cuda.test"
-GPU, EMULATOR, REFERENCE = "ours:cuda", "ours:emu", "llama.cpp:cpu"
+import diffs
+import kernels
+import process
+from diffs import EMULATOR, GPU, LLAMA_CPU, LLAMA_CUDA, diff
+from process import ATTNDIFF, last, run
 
 # The golden recording: taps that are small, of one prompt.
 GOLDEN_TAPS = "attn_norm,q_rope,k_rope,v_bias,k_cache,v_cache,kqv,attn_out,ffn_out,l_out,result_norm"
-GOLDEN_STEPS = 4
+GOLDEN_STEPS = "4"
+
+# What make gpu-pack brings along, and where the program looks for the second.
+SOURCES, BUILT = "bin/llama-cuda-sources.tar.xz", "bin/llama-cuda-built.tar.xz"
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "attndiff", "llama.cpp-cuda")
 
 
-def run(args, timeout=300, **env):
-    """Runs a command; returns its exit status, output and seconds."""
-    began = time.monotonic()
-    try:
-        done = subprocess.run(args, capture_output=True, text=True, timeout=timeout, env={**os.environ, **env})
-        status, out, err = done.returncode, done.stdout, done.stderr
-    except subprocess.TimeoutExpired as e:
-        status, out, err = None, str(e.stdout or ""), f"no end after {timeout} s"
-    except OSError as e:
-        status, out, err = None, "", str(e)
-    return status, out, err, round(time.monotonic() - began, 3)
+class Run:
+    """What stages share: where they work and write, and what runs beside them."""
+
+    def __init__(self, out, work):
+        self.out, self.work = out, work
+        self.checked, self.libraries = None, ""
+        self.pool = concurrent.futures.ThreadPoolExecutor(8)
+        self.backend = self.pool.submit(self.build_backend)
+        self.synthetic = self.pool.submit(self.synthesize)
+
+    def build_backend(self):
+        """ggml's CUDA backend: unpacked if it was brought along, else built."""
+        if os.path.exists(BUILT):
+            os.makedirs(CACHE, exist_ok=True)
+            status, out, err, seconds = run(["tar", "-xf", BUILT, "-C", CACHE], 60)
+            how = "unpacked"
+        else:
+            status, out, err, seconds = run(["nice", "-n", "5", "scripts/reference-cuda.sh", *([SOURCES] if os.path.exists(SOURCES) else [])], 420)
+            how = "built"
+        self.libraries = next(iter(sorted(glob.glob(os.path.join(CACHE, "*", "libggml-cuda.so")))), "").rpartition("/")[0]
+        return {"how": how, "exit": status, "seconds": seconds, "error": last(err, 12) if status else None}
+
+    def synthesize(self):
+        """A model of Qwen2.5-0.5B's shape with random weights, F16."""
+        path = os.path.join(self.work, "qwen2.5-0.5b.gguf")
+        status, _, err, seconds = run([ATTNDIFF, "synth", "--shape", "qwen2.5-0.5b", "--type", "F16", "--out", path], 120)
+        return {"path": path, "exit": status, "seconds": seconds, "error": last(err) if status else None}
+
+    def model(self):
+        made = self.synthetic.result(process.clock.left())
+        if made["exit"] != 0:
+            raise RuntimeError(f"no synthetic model: {made['error']}")
+        return made["path"]
+
+    def llama(self):
+        made = self.backend.result(process.clock.left())
+        if made["exit"] != 0:
+            raise RuntimeError(f"no libggml-cuda.so: {made['error']}")
 
 
-def machine():
+def machine(_):
     """The machine class: names and versions, nothing that tells which one it is."""
     facts = {"cpu_cores": os.cpu_count()}
-    status, out, _, _ = run(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
+    status, out, _, _ = run(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"], 30)
     if status == 0:
         facts["gpu"], facts["memory"], facts["driver"] = [part.strip() for part in out.splitlines()[0].split(",")]
-    _, out, _, _ = run([ATTNDIFF, "doctor"])
-    # Of a library's path its name is enough.
-    facts["doctor"] = [re.sub(r"(?:/[^\s,:]+)+/", "", line) for line in out.splitlines()]
-    _, out, _, _ = run([ATTNDIFF, "version", "--json"])
+    _, out, _, _ = run([ATTNDIFF, "version", "--json"], 30)
     facts["attndiff"] = json.loads(out)
     return facts
 
 
-def findings(report):
-    """What a report accuses, without numbers: (tap, cause, how sure) per finding."""
-    return sorted([f["tap"], (f["cause"] or {}).get("id") or "", (f["cause"] or {}).get("status") or ""]
-                  for f in report["findings"])
+def doctor(_):
+    _, out, _, _ = run([ATTNDIFF, "doctor"], 60)
+    return [re.sub(r"(?:/[^\s,:]+)+/", "", line) for line in out.splitlines()]  # of a path its name is enough
 
 
-def diff(work, name, *flags, ours=GPU, reference=REFERENCE, timeout=300, **env):
-    """Runs a diff; returns a summary of its report, which stays in work/name."""
-    command = [ATTNDIFF, "diff", "--reference", reference, "--ours", ours, *flags]
-    out = os.path.join(work, name)
-    status, _, err, seconds = run([*command, "--out", out], timeout, **env)
-    shown = [part.replace(work + "/", "") for part in command]
-    summary = {"command": " ".join(shown), "exit": status, "seconds": seconds}
+def first(r):
+    """Whether ours runs at all, against the reference that needs no build."""
+    return [diff(r.work, "first", "--prompt", "haiku")]
+
+
+def ours_cpu(r):
+    """Ours against llama.cpp on the CPU; the last one shows what watching costs."""
+    list_ = [diff(r.work, f"cpu-{prompt}-{kv}", "--prompt", prompt, "--kv", kv) for prompt in ("haiku", "long") for kv in ("f16", "f32")]
+    return list_ + [diff(r.work, "cpu-unchecked", "--prompt", "haiku", ATTNDIFF_CUDA_CHECKS="off")]
+
+
+def llama_first(r):
+    """Whether llama.cpp:cuda runs and its recordings are judged valid."""
+    r.llama()
+    return [diff(r.work, "llama-first", "--prompt", "haiku", reference=LLAMA_CUDA, keep=True),
+            diff(r.work, "llama-first-flash", "--prompt", "haiku", "--flash-attn", reference=LLAMA_CUDA, keep=True)]
+
+
+def llama_cuda(r):
+    """Ours against llama.cpp on the same GPU: the shipped model."""
+    r.llama()
+    return [diff(r.work, f"cuda-{prompt}-{kv}{flash}", "--prompt", prompt, "--kv", kv, *([flash] if flash else []), reference=LLAMA_CUDA,
+                 keep=prompt == "haiku")
+            for prompt in ("haiku", "long") for kv in ("f16", "f32") for flash in ("", "--flash-attn")]
+
+
+def synthetic(r):
+    """Ours against llama.cpp on the same GPU at Qwen2.5-0.5B's shape."""
+    r.llama()
+    return [diff(r.work, f"synthetic-{prompt}-{kv}{flash}", "--model", r.model(), "--prompt", prompt, "--kv", kv,
+                 *([flash] if flash else []), reference=LLAMA_CUDA)
+            for prompt, kv, flash in (("haiku", "f16", ""), ("haiku", "f16", "--flash-attn"), ("haiku", "f32", ""), ("long", "f16", ""))]
+
+
+def to_verdict(r):
+    """Seconds from the command to the verdict: 0.5B shape, haiku, 16 steps, with the model in the page cache."""
+    r.llama()
+    runs = [diff(r.work, f"to-verdict-{i}", "--model", r.model(), "--prompt", "haiku", "--steps", "16", reference=LLAMA_CUDA) for i in range(3)]
+    return {"runs": runs, "seconds": sorted(d["seconds"] for d in runs)[1], "bar": 15}
+
+
+def fused(r):
+    """The production attention path, where the program has it."""
+    _, out, err, _ = run([ATTNDIFF, "diff", "-h"], 30)
+    if "--path" not in out + err:
+        return {"skipped": "the program has no --path"}
+    list_ = [diff(r.work, "fused-cpu", "--prompt", "haiku", "--path", "fused")]
     try:
-        with open(os.path.join(out, "report.json")) as f:
-            report = json.load(f)
-    except OSError:
-        return {**summary, "error": err.strip().splitlines()[-1:]}
-    shutil.rmtree(os.path.join(out, "traces"), ignore_errors=True)
-    summary.update(
-        verdict=report["verdict"], findings=findings(report), device=(report["ours"] or {}).get("device"),
-        same_text=report["text"]["ours"] == report["text"]["reference"], notes=report.get("notes", []),
-        unstable=report.get("unstable", []), timing=report["timing"])
-    if report["verdict"] == "engine-failed":
-        summary["error"] = err.strip().splitlines()[-1:]
-    per_tap = {}
-    for t in report["taps"]:
-        worst = per_tap.setdefault(t["tap"], {"drift": 0.0, "op_ours": 0.0, "op_ref": 0.0})
-        for key in worst:
-            if t.get(key) is not None and not t[key] <= worst[key]:
-                worst[key] = t[key]
-    summary["worst"] = per_tap
-    return summary
-
-
-def parity(work):
-    """Both KV types, a short and a long prompt, and what it costs to watch."""
-    list_ = []
-    for prompt in ("haiku", "long"):
-        for kv in ("f16", "f32"):
-            list_.append(diff(work, f"parity-{prompt}-{kv}", "--prompt", prompt, "--kv", kv))
-    list_.append(diff(work, "parity-unchecked", "--prompt", "haiku", ATTNDIFF_CUDA_CHECKS="off"))
+        r.llama()
+        for name, flags in (("haiku", ["--prompt", "haiku"]), ("long", ["--prompt", "long"]), ("f32", ["--prompt", "haiku", "--kv", "f32"]),
+                            ("synthetic", ["--prompt", "haiku", "--model", r.model()])):
+            list_.append(diff(r.work, "fused-" + name, *flags, "--path", "fused", "--flash-attn", reference=LLAMA_CUDA))
+    except RuntimeError as e:
+        list_.append({"name": "fused against llama.cpp:cuda", "error": str(e)})
     return list_
 
 
-def repeat(work):
-    return diff(work, "repeat", "--prompt", "haiku", "--repeat", "10", timeout=400)
+def repeat(r):
+    return [diff(r.work, "repeat", "--prompt", "haiku", "--repeat", "10")]
 
 
-def faults(work):
-    """Every planted fault, alone, on the GPU and under the emulator."""
-    _, out, _, _ = run([ATTNDIFF, "faults", "--json"])
-    names = [f["name"] for f in json.loads(out)]
-    reference = os.path.join(work, "reference.safetensors")
-    status, _, err, _ = run([ATTNDIFF, "record", "--engine", REFERENCE, "--prompt", "haiku", "--out", reference])
+def device_tests(_):
+    """The tests of ours/cuda that need a GPU or NVRTC, from a prebuilt test program."""
+    if not os.path.exists("bin/cuda.test"):
+        return {"skipped": "no bin/cuda.test; make gpu-pack builds it"}
+    status, out, err, seconds = run([os.path.abspath("bin/cuda.test"), "-test.v", "-test.timeout", "150s"], 160)
+    count = lambda word: len(re.findall(rf"^--- {word}: ", out, re.M))
+    result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP")}
     if status != 0:
-        return {"error": err}
+        result["output"] = (out + err)[-6000:]
+    return result
+
+
+def golden(r):
+    """A small recording that a test on a machine without a GPU compares with the emulator's."""
+    path = os.path.join(r.out, "ours-cuda.safetensors")
+    status, _, err, _ = run([ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", GOLDEN_STEPS,
+                             "--taps", GOLDEN_TAPS, "--out", path], 60)
+    return {"exit": status, "file": os.path.basename(path), "error": last(err) if status else None}
+
+
+def check(r, tool):
+    """One of NVIDIA's checkers over a recording. The device's own checks are
+    off: they fill memory, and initcheck is to see what nobody wrote."""
+    program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
+    command = [program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
+               "--prompt", "haiku", "--steps", "2", "--timeout", "4m"]
+    status, out, err, seconds = run([*command, "--out", os.path.join(r.work, tool + ".safetensors")], 170, ATTNDIFF_CUDA_CHECKS="off")
+    text = out + err
+    summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
+    return {"tool": tool, "exit": status, "seconds": seconds, "summaries": summaries,
+            "clean": bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries),
+            "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
+
+
+def sanitizer_start(r):
+    """Starts the checkers beside the other stages."""
+    r.checked = [r.pool.submit(check, r, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+
+
+def sanitizer(r):
+    return [f.result(process.clock.left()) for f in r.checked]
+
+
+def launched(r):
+    """The kernels of llama.cpp and of ours for each op, to OUT/kernels.json."""
+    library = kernels.build(r.work)
+    rows, errors = [], []
+    runs = [(GPU, "", ["--engine", GPU])]
+    try:
+        r.llama()
+        runs += [(LLAMA_CUDA, "", ["--engine", LLAMA_CUDA]), (LLAMA_CUDA, "flash attention", ["--engine", LLAMA_CUDA, "--flash-attn"])]
+    except RuntimeError as e:
+        errors.append(str(e))
+    for engine, variant, flags in runs:
+        name = os.path.join(r.work, "kernels-" + (engine + variant).replace(":", "-").replace(" ", "-"))
+        for model, more in (("attndiff-haiku", []),):
+            trace = f"{name}-{model}.safetensors"
+            # Without CUDA graphs, so that kernels come in the order of the nodes.
+            status, _, err, _ = run([ATTNDIFF, "record", *flags, *more, "--prompt", "haiku", "--steps", "3", "--out", trace], 60,
+                                    CUDA_INJECTION64_PATH=library, ATTNDIFF_KERNELS=name, ATTNDIFF_CUDA_CHECKS="off", GGML_CUDA_DISABLE_GRAPHS="1")
+            try:
+                if status != 0:
+                    raise kernels.Mismatch(str(last(err, 3)))
+                rows += kernels.table(engine, name, trace, variant)
+            except (kernels.Mismatch, OSError, KeyError) as e:
+                errors.append(f"{engine} {variant}: {e}")
+    with open(os.path.join(r.out, "kernels.json"), "w") as f:
+        json.dump(rows, f, indent=1)
+        f.write("\n")
+    return {"rows": len(rows), "errors": errors}
+
+
+def capture(r):
+    """What recording costs llama.cpp on the GPU: runs with capture over runs without, medians."""
+    if not os.path.exists("bin/llamacpp.test"):
+        return {"skipped": "no bin/llamacpp.test; make gpu-pack builds it"}
+    r.llama()
+    status, out, err, seconds = run([os.path.abspath("bin/llamacpp.test"), "-test.run", "^$", "-test.bench", "Recording/llama.cpp:cuda",
+                                     "-test.benchtime", "11x", "-test.timeout", "100s"], 110, ATTNDIFF_BENCH_MODEL=r.model())
+    rows = []
+    for line in out.splitlines():
+        if line.startswith("Benchmark"):
+            fields = line.split()
+            rows.append({"run": fields[0], **{unit: float(value) for value, unit in zip(fields[2::2], fields[3::2]) if unit != "ns/op"}})
+    return {"exit": status, "seconds": seconds, "bar": 1.5, "rows": rows, "error": last(err + out, 6) if status else None}
+
+
+def attention(r):
+    """Fused attention against llama.cpp's flash attention and the copy bandwidth, by scripts/gpu/attention_bench.cu."""
+    script = "scripts/gpu/build-attention-bench.sh"
+    if not os.path.exists(script):
+        return {"skipped": "no " + script}
+    r.llama()
+    sources, program, out = (os.path.join(r.work, name) for name in ("sources", "attention-bench", "attention.json"))
+    os.makedirs(sources)
+    status, _, err, seconds = run(["tar", "-xf", SOURCES, "-C", sources], 30)
+    if status == 0:
+        status, _, err, seconds = run(["bash", script, program, sources + "/ml/backend/ggml/ggml", r.libraries], 150)
+    if status != 0:
+        return {"exit": status, "seconds": seconds, "error": last(err, 20)}
+    status, text, err, seconds = run([program, "--out", out], 150)
+    found = {"exit": status, "seconds": seconds, "error": last(text + err, 20) if status else None}
+    if os.path.exists(out):
+        with open(out) as f:
+            found["result"] = json.load(f)
+    return found
+
+
+def faults(r):
+    """Every planted fault, alone, on the GPU and under the emulator; all follow one recording of llama.cpp."""
+    _, out, _, _ = run([ATTNDIFF, "faults", "--json"], 30)
+    names = [f["name"] for f in json.loads(out)]
+    reference = os.path.join(r.work, "reference.safetensors")
+    status, _, err, _ = run([ATTNDIFF, "record", "--engine", LLAMA_CPU, "--prompt", "haiku", "--out", reference], 60)
+    if status != 0:
+        return {"error": last(err, 3)}
 
     def one(job):
         name, engine = job
-        return diff(work, f"fault-{name}-{engine[5:]}", "--fault", name, ours=engine, reference="trace:" + reference)
+        return diff(r.work, f"fault-{name}-{engine[5:]}", "--fault", name, ours=engine, reference="trace:" + reference, timeout=60)
 
-    jobs = [(name, engine) for name in names for engine in (GPU, EMULATOR)]
-    with concurrent.futures.ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) // 2))) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 2) * 3 // 4)) as pool:
+        jobs = [(name, engine) for name in names for engine in (GPU, EMULATOR)]
         results = dict(zip(jobs, pool.map(one, jobs)))
     table = []
     for name in names:
         row = {"fault": name}
         for column, engine in (("cuda", GPU), ("emu", EMULATOR)):
-            r = results[name, engine]
-            row[column] = {"verdict": r.get("verdict"), "findings": r.get("findings"), "notes": r.get("notes")}
-            if "error" in r:
-                row[column]["error"] = r["error"]
-        row["same"] = all(row["cuda"][k] == row["emu"][k] for k in ("verdict", "findings"))
+            d = results[name, engine]
+            row[column] = {key: d.get(key) for key in ("verdict", "findings", "notes", "error") if d.get(key) is not None}
+        row["same"] = all(row["cuda"].get(k) == row["emu"].get(k) for k in ("verdict", "findings"))
         table.append(row)
     return table
 
 
-def sanitizer(work):
-    """NVIDIA's checkers over a recording. The device's own checks are off: they
-    fill memory, and initcheck is to see what nobody wrote."""
-    tool = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    list_ = []
-    for check in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        command = [tool, "--tool", check, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
-                   "--prompt", "haiku", "--steps", "2", "--timeout", "4m"]
-        status, out, err, seconds = run([*command, "--out", os.path.join(work, check + ".safetensors")],
-                                        ATTNDIFF_CUDA_CHECKS="off")
-        text = out + err
-        summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-        list_.append({"tool": check, "exit": status, "seconds": seconds, "summaries": summaries,
-                      "clean": bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries),
-                      "first": [line for line in text.splitlines() if line.startswith("=========")][:12]})
-    return list_
+# In order of worth.
+STAGES = {
+    "machine": machine, "first": first, "golden": golden, "sanitizer-start": sanitizer_start, "device_tests": device_tests,
+    "ours_cpu": ours_cpu, "repeat": repeat, "llama_first": llama_first, "doctor": doctor, "attention": attention,
+    "kernels": launched, "llama_cuda": llama_cuda, "synthetic": synthetic, "to_verdict": to_verdict, "fused": fused, "capture": capture,
+    "sanitizer": sanitizer, "faults": faults,
+}
 
 
-def device_tests(work):
-    """The tests of ours/cuda that need a GPU, from a prebuilt test program."""
-    if not os.path.exists(DEVICE_TESTS):
-        return {"skipped": f"no {DEVICE_TESTS}; make gpu-tests builds it"}
-    status, out, err, seconds = run([os.path.abspath(DEVICE_TESTS), "-test.v", "-test.timeout", "4m"])
-    count = lambda word: len(re.findall(rf"^--- {word}: ", out, re.M))
-    result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP")}
-    if status != 0:
-        result["output"] = (out + err)[-4000:]
-    return result
-
-
-def golden(work, out):
-    """A small recording that a test on a machine without a GPU compares with
-    the emulator's."""
-    path = os.path.join(out, "ours-cuda.safetensors")
-    status, _, err, _ = run([ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", str(GOLDEN_STEPS),
-                             "--taps", GOLDEN_TAPS, "--out", path])
-    return {"exit": status, "file": os.path.basename(path), "error": err.strip() if status else None}
-
-
-def verdict(evidence):
+def problems(evidence):
     """What did not come out as it must."""
-    bad = [f"parity: {d['command']}: {d.get('verdict')}" for d in evidence["parity"] if d.get("verdict") != "parity"]
-    if evidence["repeat"].get("verdict") != "parity" or evidence["repeat"].get("unstable"):
-        bad.append("repeat: " + str(evidence["repeat"].get("unstable") or evidence["repeat"].get("verdict")))
-    bad += [f"fault {row['fault']}: {row['cuda']['findings']} on the GPU, {row['emu']['findings']} in the emulator"
-            for row in evidence["faults"] if not row["same"]]
-    bad += [f"{s['tool']}: {s['summaries']}" for s in evidence["sanitizer"] if not s["clean"]]
-    if evidence["device_tests"].get("failed") or evidence["device_tests"].get("exit"):
-        bad.append("device tests failed")
-    if evidence["golden"]["exit"] != 0:
-        bad.append("golden recording failed")
+    bad = []
+    for name, found in evidence.items():
+        if isinstance(found, dict) and (found.get("error") or found.get("exit") or found.get("errors")):
+            bad.append(f"{name}: {found.get('error') or found.get('errors') or 'exit ' + str(found['exit'])}")
+        runs = found.get("runs", []) if isinstance(found, dict) else found if isinstance(found, list) else []
+        for d in runs:
+            if not isinstance(d, dict):
+                continue
+            if "command" in d and d.get("verdict") != "parity":
+                bad.append(f"{d['name']}: {d.get('verdict')} {d.get('findings') or d.get('error') or ''}")
+            if d.get("unstable"):
+                bad.append(f"{d['name']}: differs between runs: {d['unstable'][:3]}")
+            if d.get("clean") is False:
+                bad.append(f"{d['tool']}: {d['summaries'] or d['first'][-3:]}")
+            if d.get("same") is False:
+                bad.append(f"fault {d['fault']}: {d['cuda']} on the GPU, {d['emu']} in the emulator")
+    if evidence.get("to_verdict", {}).get("seconds", 0) > 15:
+        bad.append(f"to_verdict: {evidence['to_verdict']['seconds']} s, bar 15 s")
     return bad
-
-
-def main(out):
-    os.makedirs(out, exist_ok=True)
-    evidence = {"command": "scripts/gpu-run.sh OUT", "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine()}
-    with tempfile.TemporaryDirectory() as work:
-        for name, stage in (("parity", parity), ("device_tests", device_tests), ("golden", lambda w: golden(w, out)),
-                            ("repeat", repeat), ("sanitizer", sanitizer), ("faults", faults)):
-            began = time.monotonic()
-            evidence[name] = stage(work)
-            print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
-            save(evidence, out)
-    evidence["bad"] = verdict(evidence)
-    save(evidence, out)
-    for line in evidence["bad"]:
-        print("BAD", line)
-    print(f"{len(evidence['bad'])} things came out wrong; {out}/evidence.json")
-    return 1 if evidence["bad"] else 0
 
 
 def save(evidence, out):
@@ -208,5 +327,61 @@ def save(evidence, out):
     os.replace(path + ".new", path)
 
 
+def pack(r):
+    """The reports, llama.cpp's recordings and the kernels in order, for whoever
+    wants to know more; and ggml's backend, which took minutes to build."""
+    with tarfile.open(os.path.join(r.out, "details.tar.xz"), "w:xz", preset=1) as tar:
+        for name in sorted(os.listdir(r.work)):
+            path = os.path.join(r.work, name)
+            if os.path.isfile(os.path.join(path, "report.json")) and not name.startswith("fault-"):
+                tar.add(os.path.join(path, "report.json"), f"reports/{name}.json")
+                reference = os.path.join(path, "traces", "reference.safetensors")
+                if os.path.exists(reference):
+                    tar.add(reference, f"traces/{name}.safetensors")
+            elif name.startswith("kernels-") and not name.endswith(".safetensors"):
+                tar.add(path, name)
+    made = r.backend.result() if r.backend.done() else {}
+    if made.get("how") == "built" and made["exit"] == 0:
+        run(["bash", "-c", 'tar -C "$0" -c . | xz -T0 -6 | split -b 15M - "$1/llama-cuda-built.tar.xz."', CACHE, r.out], 60)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("--budget", type=int, default=0, help="seconds that all of it may take")
+    parser.add_argument("--only", type=lambda s: s.split(","), default=list(STAGES))
+    parser.add_argument("--without", type=lambda s: s.split(","), default=[])
+    options = parser.parse_args()
+    process.clock = process.Clock(options.budget)
+    os.makedirs(options.out, exist_ok=True)
+    evidence = {"command": "scripts/gpu-run.sh OUT", "date": time.strftime("%Y-%m-%d", time.gmtime())}
+    with tempfile.TemporaryDirectory() as work:
+        r = Run(options.out, work)
+        for name, stage in STAGES.items():
+            if name not in options.only or name in options.without:
+                continue
+            if process.clock.left() < 5:
+                evidence[name] = {"error": "not run: the budget was spent"}
+                continue
+            began = time.monotonic()
+            try:
+                found = stage(r)
+            except Exception as e:  # whatever it is, the next stage is worth running
+                found = {"error": f"{type(e).__name__}: {e}"}
+            if found is not None:
+                evidence[name] = found
+            print(f"{name}: {time.monotonic() - began:.1f} s {'' if found is None else problems({name: found}) or 'ok'}", flush=True)
+            evidence["reference_build"] = r.backend.result() if r.backend.done() else {}
+            save(evidence, options.out)
+        evidence["bad"] = problems(evidence)
+        save(evidence, options.out)
+        pack(r)
+        r.pool.shutdown(wait=False, cancel_futures=True)
+    for line in evidence["bad"]:
+        print("BAD", line)
+    print(f"{len(evidence['bad'])} things came out wrong; {options.out}/evidence.json", flush=True)
+    os._exit(1 if evidence["bad"] else 0)  # without waiting for what runs beside
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    main()

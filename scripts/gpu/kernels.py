@@ -1,0 +1,204 @@
+"""Which kernels llama.cpp and ours launch for each op, from a trace of the GPU.
+
+trace.cpp records the kernels that a recording runs, in order; the recording's
+notes (traces/execution) list the ops in the same order: nodes of llama.cpp's
+graph, launches and products of ours. Walking both lists together gives each
+kernel its op. Nodes and kernels that do not fit each other end it with an
+error: a guess would be worse than nothing.
+"""
+
+import glob
+import json
+import os
+import re
+import statistics
+import struct
+import subprocess
+import sysconfig
+
+# Nodes of ggml that run nothing.
+SILENT = {"RESHAPE", "VIEW", "PERMUTE", "TRANSPOSE"}
+
+# The kernels of a node's op (ggml-cuda/*.cu). A product has kernels of any
+# other name, as many as come before the next node's.
+PATTERNS = {
+    "RMS_NORM": r"^rms_norm_f32", "MUL": r"^k_bin_bcast", "ADD": r"^k_bin_bcast", "ROPE": r"^rope_",
+    "SET_ROWS": r"^k_set_rows", "SOFT_MAX": r"^soft_max", "CONT": r"^cpy_", "CPY": r"^cpy_", "GET_ROWS": r"^k_get_rows",
+    "SWIGLU": r"^unary_gated_op", "GLU": r"^unary_gated_op", "SCALE": r"^scale_",
+}
+PRODUCTS = {"MUL_MAT", "FLASH_ATTN_EXT"}
+# Ops that may have no kernel of their own: the norm's kernel multiplies by the
+# weight too, and what is contiguous already is copied as memory.
+OPTIONAL = {"MUL", "CONT", "CPY"}
+ELEMENTWISE = re.compile("|".join(sorted(set(PATTERNS.values()))))
+
+# Taps by a node's name (without its layer) and op; reference/llamacpp/taps.go.
+TAPS = {
+    ("attn_norm", "MUL"): "attn_norm", ("Qcur", "MUL_MAT"): "q_proj", ("Qcur", "ADD"): "q_bias", ("Qcur", "ROPE"): "q_rope",
+    ("Kcur", "MUL_MAT"): "k_proj", ("Kcur", "ADD"): "k_bias", ("Kcur", "ROPE"): "k_rope",
+    ("Vcur", "MUL_MAT"): "v_proj", ("Vcur", "ADD"): "v_bias", ("kq", "MUL_MAT"): "kq", ("kq_soft_max", "SOFT_MAX"): "kq_soft_max",
+    ("kqv", "MUL_MAT"): "kqv", ("kqv_out", "CONT"): "kqv", ("ffn_inp", "ADD"): "ffn_inp", ("ffn_norm", "MUL"): "ffn_norm",
+    ("ffn_gate", "MUL_MAT"): "ffn_gate", ("ffn_up", "MUL_MAT"): "ffn_up", ("ffn_out", "MUL_MAT"): "ffn_out",
+    ("l_out", "ADD"): "l_out", ("result_norm", "MUL"): "result_norm", ("result_output", "MUL_MAT"): "result_output",
+}
+
+
+class Mismatch(Exception):
+    """Ops and kernels do not fit each other."""
+
+
+def read(prefix):
+    """The kernels of a traced run in order: of its processes, the one with most."""
+    runs = []
+    for path in glob.glob(prefix + ".*"):
+        with open(path) as f:
+            lines = [line for line in f if line.endswith("}\n")]
+        runs.append(sorted((json.loads(line) for line in lines), key=lambda k: k["start"]))
+    return max(runs, key=len, default=[])
+
+
+def notes(trace):
+    """A recording's metadata: a safetensors header's."""
+    with open(trace, "rb") as f:
+        (size,) = struct.unpack("<Q", f.read(8))
+        return json.loads(f.read(size))["__metadata__"]
+
+
+def graph_ops(note, layers):
+    """(tap, pattern, optional) of the nodes of one step of llama.cpp that run
+    kernels, in order, for all layers; a product has None for a pattern."""
+    tensors, final = note["tensors"], note["layers"][-1]
+    before, layer, last, after = [], [], [], []
+    for t in tensors:
+        op = t.get("op", "")
+        if op == "" or op in SILENT or op == "GET_ROWS":
+            continue  # embedding rows are looked up on the CPU
+        name = re.sub(r"-\d+$", "", t["name"])
+        tap = TAPS.get((name, op), "")
+        sources = [tensors[i] for i in t.get("src", [])]
+        if op == "SET_ROWS":
+            tap = "k_cache" if any("cache_k" in s["name"] for s in [t, *sources]) else "v_cache"
+        elif op == "FLASH_ATTN_EXT":
+            tap = "kqv"
+        elif op in ("SWIGLU", "GLU"):
+            tap = "ffn_swiglu"
+        elif op == "MUL_MAT" and sources and "attn_output.weight" in sources[0]["name"]:
+            tap = "attn_out"
+        if op not in PATTERNS and op not in PRODUCTS:
+            raise Mismatch(f"node {t['name']}: no pattern for the kernels of {op}")
+        item = (tap, PATTERNS.get(op), op in OPTIONAL)
+        if t["layer"] == 0:
+            layer.append(item)
+        elif t["layer"] == final:
+            last.append(item)
+        elif t["layer"] < 0:
+            (after if layer else before).append(item)
+    ops = before + layer * max(layers - 1, 1) + (last if layers > 1 else []) + after
+    # A node without a tap works for the next one that has one.
+    tap = ""
+    for i in reversed(range(len(ops))):
+        tap = ops[i][0] or tap
+        ops[i] = (tap, *ops[i][1:])
+    return ops
+
+
+def launch_ops(note, layers):
+    """The same of one step of ours."""
+    before, layer, last, after = [], [], [], []
+    for op in note["list"]:
+        launch = op.get("launch")
+        if not launch and "gemm" not in op:
+            continue
+        item = (op["tap"], "^" + re.escape(launch["kernel"]) + "$" if launch else None, False)
+        if op["layer"] == 0:
+            layer.append(item)
+        elif op["layer"] == note["layers"][-1]:
+            last.append(item)
+        elif op["layer"] < 0:
+            (after if layer else before).append(item)
+    return before + layer * max(layers - 1, 1) + (last if layers > 1 else []) + after
+
+
+def assign(ops, kernels, elementwise):
+    """Walks ops and kernels together: a list of (tap, kernel), and how many
+    kernels were used. Neighbouring products share the kernels before the next
+    other op evenly."""
+    pairs, at, i = [], 0, 0
+    while i < len(ops):
+        tap, pattern, optional = ops[i]
+        if pattern is not None:
+            if optional and (at >= len(kernels) or not re.search(pattern, kernels[at]["kernel"])):
+                i += 1
+                continue
+            if at >= len(kernels) or not re.search(pattern, kernels[at]["kernel"]):
+                found = kernels[at]["kernel"] if at < len(kernels) else "the end"
+                raise Mismatch(f"op {i} of {len(ops)} ({tap}) wants {pattern}, kernel {at} is {found}")
+            pairs.append((tap, kernels[at]))
+            at, i = at + 1, i + 1
+            continue
+        start = at
+        while at < len(kernels) and not elementwise.search(kernels[at]["kernel"]):
+            at += 1
+        following = kernels[at]["kernel"] if at < len(kernels) else ""
+        group, i = [tap], i + 1
+        while i < len(ops) and (ops[i][1] is None or ops[i][2] and not re.search(ops[i][1], following)):
+            if ops[i][1] is None:
+                group.append(ops[i][0])
+            i += 1
+        count = at - start
+        if count == 0 or count % len(group):
+            raise Mismatch(f"{count} kernels for the products of {group}, before op {i} of {len(ops)}")
+        pairs += [(group[j * len(group) // count], kernels[start + j]) for j in range(count)]
+    return pairs, at
+
+
+def table(engine, prefix, trace, variant=""):
+    """The rows for one traced recording of both phases."""
+    meta = notes(trace)
+    layers = json.loads(meta["hparams"])["n_layer"]
+    kernels = [k for k in read(prefix) if not k["kernel"].startswith("attndiff_")]
+    rows = []
+    for phase in ("prefill", "decode"):
+        if "note.graph." + phase in meta:
+            ops, elementwise = graph_ops(json.loads(meta["note.graph." + phase]), layers), ELEMENTWISE
+        else:
+            ops = launch_ops(json.loads(meta["note.launches." + phase]), layers)
+            elementwise = re.compile("|".join(sorted({p for _, p, _ in ops if p})) + "|^argmax$")
+        pairs, used = assign(ops, kernels, elementwise)
+        kernels = kernels[used:]
+        while kernels and kernels[0]["kernel"] == "argmax":
+            kernels = kernels[1:]
+        rows += merge(engine, phase, variant, pairs)
+    return rows
+
+
+def merge(engine, phase, variant, pairs):
+    """One row for each tap and kernel of a given shape, with the median time
+    over layers, in order of first appearance."""
+    rows = {}
+    for tap, k in pairs:
+        key = (tap, k["kernel"], *k["grid"], *k["block"], k["shared"])
+        rows.setdefault(key, []).append(k["us"])
+    return [{"tap": key[0], "engine": engine, "phase": phase, **({"variant": variant} if variant else {}),
+             "kernel": key[1], "grid": list(key[2:5]), "block": list(key[5:8]), "shared_bytes": key[8],
+             "microseconds": round(statistics.median(times), 2), "launches": len(times)}
+            for key, times in rows.items()]
+
+
+def build(folder):
+    """Compiles trace.cpp against the CUPTI found; the library's path."""
+    site = sysconfig.get_paths()["purelib"]
+    roots = [os.environ.get("CUDA_HOME", "/usr/local/cuda"), "/usr/local/cuda", *glob.glob(site + "/nvidia/*")]
+    headers = [p for r in roots for p in (r + "/extras/CUPTI/include", r + "/include") if os.path.exists(p + "/cupti.h")]
+    libraries = [os.path.dirname(p) for r in roots for pattern in ("/extras/CUPTI/lib64", "/lib64", "/lib", "/targets/*/lib")
+                 for p in glob.glob(r + pattern + "/libcupti.so*")]
+    if not headers or not libraries:
+        raise Mismatch("no CUPTI: neither the toolkit's extras/CUPTI nor pip's nvidia-cuda-cupti")
+    out, where = os.path.join(folder, "trace.so"), libraries[0]
+    library = sorted(glob.glob(where + "/libcupti.so*"), key=len)[0]
+    cuda = [f"-I{p}" for r in roots for p in [r + "/include"] if os.path.exists(p + "/cuda.h")]
+    done = subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", out, os.path.join(os.path.dirname(__file__), "trace.cpp"),
+                           f"-I{headers[0]}", *cuda, library, f"-Wl,-rpath,{where}", "-lpthread"], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise Mismatch("trace.cpp does not compile: " + done.stderr[:600])
+    return out

@@ -95,13 +95,13 @@ reference-cuda: $(FLAGS_FILE) ## build llama.cpp's CUDA backend for the GPU of t
 	@scripts/reference-cuda.sh
 
 # Stripped, for the way to the GPU machine.
-gpu-pack: $(FLAGS_FILE) ## write bin/gpu.tar.xz, what scripts/gpu-run.sh needs on a machine without Go
+gpu-pack: $(FLAGS_FILE) ## write bin/gpu.tar.gz, what scripts/gpu-run.sh needs on a machine without Go
 	@mkdir -p bin
 	go build -ldflags='-s -w' -o $(BIN) ./harness/cmd/attndiff
 	go test -c -ldflags='-s -w' -o bin/cuda.test ./ours/cuda
 	go test -c -ldflags='-s -w' -o bin/llamacpp.test ./reference/llamacpp
-	scripts/reference-cuda.sh --pack bin/llama-cuda-sources.tar.xz
-	tar -cJf bin/gpu.tar.xz bin/attndiff bin/cuda.test bin/llamacpp.test bin/llama-cuda-sources.tar.xz
+	scripts/reference-cuda.sh --pack bin/llama-cuda-sources.tar.gz
+	tar -czf bin/gpu.tar.gz bin/attndiff bin/cuda.test bin/llamacpp.test bin/llama-cuda-sources.tar.gz
 
 gpu-check: ## fail unless the GPU evidence in traces/gpu is of the present kernels
 	@go build -o bin/gpucheck ./scripts/gpucheck && bin/gpucheck

@@ -4,7 +4,7 @@
 # per op, speed. Results go to a folder, evidence.json first; the exit status is 0
 # when all of it came out as it must.
 #
-#     make gpu-pack               # on any machine with Go: writes bin/gpu.tar.xz
+#     make gpu-pack               # on any machine with Go: writes bin/gpu.tar.gz
 #     scripts/gpu-run.sh OUT      # on the machine with the GPU, in a copy of this tree
 #
 # Needs on the GPU machine: an NVIDIA driver, NVRTC, cuBLAS, a C++ compiler,
@@ -16,11 +16,11 @@ if [ $# -lt 1 ]; then
     echo "usage: scripts/gpu-run.sh OUT [--budget SECONDS] [--only STAGE,...] [--without STAGE,...]" >&2
     exit 2
 fi
-if [ bin/gpu.tar.xz -nt bin/attndiff ]; then
-    tar -xmf bin/gpu.tar.xz
+if [ bin/gpu.tar.gz -nt bin/attndiff ]; then
+    tar -xmf bin/gpu.tar.gz
 fi
 if [ ! -x bin/attndiff ]; then
-    echo "gpu-run: no bin/attndiff; run make gpu-pack on a machine with Go and bring bin/gpu.tar.xz along" >&2
+    echo "gpu-run: no bin/attndiff; run make gpu-pack on a machine with Go and bring bin/gpu.tar.gz along" >&2
     exit 2
 fi
 export PATH=$PATH:/usr/local/cuda/bin

@@ -30,7 +30,7 @@ pack() {
     local from
     from=$(go list -m -f '{{.Dir}}' $module)
     go list -m -f '{{.Version}}' $module >"$here/VERSION"
-    tar -cJf "$1" --sort=name --owner=0 --group=0 --mtime=@0 --mode=u+w \
+    tar -czf "$1" --sort=name --owner=0 --group=0 --mtime=@0 --mode=u+w \
         --exclude='*/ggml-metal' --exclude='*/ggml-vulkan' --exclude='*/ggml-hip' --exclude='*/ggml-blas' --exclude='*.go' \
         -C "$here" VERSION -C "$from" LICENSE CMakeLists.txt ml/backend/ggml/ggml
 }

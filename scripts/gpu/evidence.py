@@ -5,7 +5,7 @@ each as it goes. scripts/gpu-run.sh calls it and says what it needs.
 
 Stages do not depend on one another's success: one that fails is noted and the
 next one runs. When the budget is spent, what is left is noted as not run.
-OUT/evidence.json tells what was found, OUT/details.tar.xz has the reports.
+OUT/evidence.json tells what was found, OUT/details.tar.gz has the reports.
 """
 
 import argparse
@@ -31,7 +31,7 @@ GOLDEN_TAPS = "attn_norm,q_rope,k_rope,v_bias,k_cache,v_cache,kqv,attn_out,ffn_o
 GOLDEN_STEPS = "4"
 
 # What make gpu-pack brings along, and where the program looks for the second.
-SOURCES, BUILT = "bin/llama-cuda-sources.tar.xz", "bin/llama-cuda-built.tar.xz"
+SOURCES, BUILT = "bin/llama-cuda-sources.tar.gz", "bin/llama-cuda-built.tar.gz"
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "attndiff", "llama.cpp-cuda")
 
 
@@ -40,7 +40,7 @@ class Run:
 
     def __init__(self, out, work):
         self.out, self.work = out, work
-        self.checked, self.libraries = None, ""
+        self.libraries, self.beside = "", {}
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
         self.backend = self.pool.submit(self.build_backend)
         self.synthetic = self.pool.submit(self.synthesize)
@@ -52,7 +52,7 @@ class Run:
             status, out, err, seconds = run(["tar", "-xf", BUILT, "-C", CACHE], 60)
             how = "unpacked"
         else:
-            status, out, err, seconds = run(["nice", "-n", "5", "scripts/reference-cuda.sh", *([SOURCES] if os.path.exists(SOURCES) else [])], 420)
+            status, out, err, seconds = run(["scripts/reference-cuda.sh", *([SOURCES] if os.path.exists(SOURCES) else [])], 420)
             how = "built"
         self.libraries = next(iter(sorted(glob.glob(os.path.join(CACHE, "*", "libggml-cuda.so")))), "").rpartition("/")[0]
         return {"how": how, "exit": status, "seconds": seconds, "error": last(err, 12) if status else None}
@@ -120,9 +120,12 @@ def llama_cuda(r):
 def synthetic(r):
     """Ours against llama.cpp on the same GPU at Qwen2.5-0.5B's shape."""
     r.llama()
-    return [diff(r.work, f"synthetic-{prompt}-{kv}{flash}", "--model", r.model(), "--prompt", prompt, "--kv", kv,
-                 *([flash] if flash else []), reference=LLAMA_CUDA)
-            for prompt, kv, flash in (("haiku", "f16", ""), ("haiku", "f16", "--flash-attn"), ("haiku", "f32", ""), ("long", "f16", ""))]
+    few = ("--layers", "0-2", "--steps", "2")  # of a long prompt all layers are gigabytes
+    return [diff(r.work, f"synthetic-{prompt}-{kv}{'-flash' if '--flash-attn' in flags else ''}", "--model", r.model(), "--prompt", prompt,
+                 "--kv", kv, *flags, reference=reference)
+            for prompt, kv, reference, flags in (
+                ("haiku", "f16", LLAMA_CUDA, ()), ("haiku", "f16", LLAMA_CUDA, ("--flash-attn",)), ("haiku", "f32", LLAMA_CUDA, ()),
+                ("long", "f16", LLAMA_CUDA, few), ("long", "f32", LLAMA_CUDA, few), ("haiku", "f16", LLAMA_CPU, ()))]
 
 
 def to_verdict(r):
@@ -152,15 +155,15 @@ def repeat(r):
     return [diff(r.work, "repeat", "--prompt", "haiku", "--repeat", "10")]
 
 
-def device_tests(_):
+def device_tests():
     """The tests of ours/cuda that need a GPU or NVRTC, from a prebuilt test program."""
     if not os.path.exists("bin/cuda.test"):
         return {"skipped": "no bin/cuda.test; make gpu-pack builds it"}
-    status, out, err, seconds = run([os.path.abspath("bin/cuda.test"), "-test.v", "-test.timeout", "150s"], 160)
+    status, out, err, seconds = run(["nice", os.path.abspath("bin/cuda.test"), "-test.v", "-test.timeout", "200s"], 210)
     count = lambda word: len(re.findall(rf"^--- {word}: ", out, re.M))
     result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP")}
     if status != 0:
-        result["output"] = (out + err)[-6000:]
+        result["error"] = [line for line in out.splitlines() if re.match(r"\s*(--- FAIL|\w+_test\.go|panic)", line)][:30] or last(out + err, 10)
     return result
 
 
@@ -172,13 +175,13 @@ def golden(r):
     return {"exit": status, "file": os.path.basename(path), "error": last(err) if status else None}
 
 
-def check(r, tool):
+def check(work, tool):
     """One of NVIDIA's checkers over a recording. The device's own checks are
     off: they fill memory, and initcheck is to see what nobody wrote."""
     program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    command = [program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
+    command = ["nice", program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
                "--prompt", "haiku", "--steps", "2", "--timeout", "4m"]
-    status, out, err, seconds = run([*command, "--out", os.path.join(r.work, tool + ".safetensors")], 170, ATTNDIFF_CUDA_CHECKS="off")
+    status, out, err, seconds = run([*command, "--out", os.path.join(work, tool + ".safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
     text = out + err
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
     return {"tool": tool, "exit": status, "seconds": seconds, "summaries": summaries,
@@ -186,13 +189,18 @@ def check(r, tool):
             "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
 
 
-def sanitizer_start(r):
-    """Starts the checkers beside the other stages."""
-    r.checked = [r.pool.submit(check, r, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+def start_beside(r):
+    """Starts what takes long and can run beside the other stages."""
+    r.beside["device_tests"] = r.pool.submit(device_tests)
+    r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+
+
+def device_tests_end(r):
+    return r.beside["device_tests"].result(process.clock.left())
 
 
 def sanitizer(r):
-    return [f.result(process.clock.left()) for f in r.checked]
+    return [f.result(process.clock.left()) for f in r.beside["sanitizer"]]
 
 
 def launched(r):
@@ -229,8 +237,8 @@ def capture(r):
     if not os.path.exists("bin/llamacpp.test"):
         return {"skipped": "no bin/llamacpp.test; make gpu-pack builds it"}
     r.llama()
-    status, out, err, seconds = run([os.path.abspath("bin/llamacpp.test"), "-test.run", "^$", "-test.bench", "Recording/llama.cpp:cuda",
-                                     "-test.benchtime", "11x", "-test.timeout", "100s"], 110, ATTNDIFF_BENCH_MODEL=r.model())
+    status, out, err, seconds = run([os.path.abspath("bin/llamacpp.test"), "-test.run", "^$", "-test.bench", "Recording/llama.cpp:cuda/prompt=(1|30)$/",
+                                     "-test.benchtime", "7x", "-test.timeout", "100s"], 110, ATTNDIFF_BENCH_MODEL=r.model())
     rows = []
     for line in out.splitlines():
         if line.startswith("Benchmark"):
@@ -287,12 +295,12 @@ def faults(r):
     return table
 
 
-# In order of worth.
+# In order of worth. A run of some of them alone still starts what runs beside.
 STAGES = {
-    "machine": machine, "first": first, "golden": golden, "sanitizer-start": sanitizer_start, "device_tests": device_tests,
-    "ours_cpu": ours_cpu, "repeat": repeat, "llama_first": llama_first, "doctor": doctor, "attention": attention,
-    "kernels": launched, "llama_cuda": llama_cuda, "synthetic": synthetic, "to_verdict": to_verdict, "fused": fused, "capture": capture,
-    "sanitizer": sanitizer, "faults": faults,
+    "machine": machine, "first": first, "golden": golden, "beside": start_beside, "ours_cpu": ours_cpu, "repeat": repeat,
+    "llama_first": llama_first, "doctor": doctor, "kernels": launched, "attention": attention, "to_verdict": to_verdict,
+    "llama_cuda": llama_cuda, "fused": fused, "capture": capture, "device_tests": device_tests_end, "sanitizer": sanitizer,
+    "faults": faults, "synthetic": synthetic,
 }
 
 
@@ -330,7 +338,7 @@ def save(evidence, out):
 def pack(r):
     """The reports, llama.cpp's recordings and the kernels in order, for whoever
     wants to know more; and ggml's backend, which took minutes to build."""
-    with tarfile.open(os.path.join(r.out, "details.tar.xz"), "w:xz", preset=1) as tar:
+    with tarfile.open(os.path.join(r.out, "details.tar.gz"), "w:gz") as tar:
         for name in sorted(os.listdir(r.work)):
             path = os.path.join(r.work, name)
             if os.path.isfile(os.path.join(path, "report.json")) and not name.startswith("fault-"):
@@ -342,7 +350,7 @@ def pack(r):
                 tar.add(path, name)
     made = r.backend.result() if r.backend.done() else {}
     if made.get("how") == "built" and made["exit"] == 0:
-        run(["bash", "-c", 'tar -C "$0" -c . | xz -T0 -6 | split -b 15M - "$1/llama-cuda-built.tar.xz."', CACHE, r.out], 60)
+        run(["bash", "-c", 'tar -C "$0" -cz . | split -b 15M - "$1/llama-cuda-built.tar.gz."', CACHE, r.out], 60)
 
 
 def main():
@@ -358,7 +366,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         r = Run(options.out, work)
         for name, stage in STAGES.items():
-            if name not in options.only or name in options.without:
+            if name != "beside" and name not in options.only or name in options.without:
                 continue
             if process.clock.left() < 5:
                 evidence[name] = {"error": "not run: the budget was spent"}
@@ -380,6 +388,7 @@ def main():
     for line in evidence["bad"]:
         print("BAD", line)
     print(f"{len(evidence['bad'])} things came out wrong; {options.out}/evidence.json", flush=True)
+    process.stop()
     os._exit(1 if evidence["bad"] else 0)  # without waiting for what runs beside
 
 

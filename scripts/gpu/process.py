@@ -18,6 +18,13 @@ class Clock:
 
 
 clock = Clock(None)
+running = set()
+
+
+def stop():
+    """Ends what still runs."""
+    for child in list(running):
+        os.killpg(child.pid, 9)
 
 
 def run(args, timeout=300, **env):
@@ -30,6 +37,7 @@ def run(args, timeout=300, **env):
                                  env={**os.environ, **env}, start_new_session=True)
     except OSError as e:
         return None, "", str(e), 0.0
+    running.add(child)
     try:
         out, err = child.communicate(timeout=timeout)
         status = child.returncode
@@ -37,6 +45,7 @@ def run(args, timeout=300, **env):
         os.killpg(child.pid, 9)
         out, err = child.communicate()
         err += f"\nno end after {timeout:.0f} s"
+    running.discard(child)
     return status, out, err, round(time.monotonic() - began, 3)
 
 

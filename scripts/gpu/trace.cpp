@@ -8,7 +8,8 @@
 //     {"start": ns, "us": microseconds, "grid": [x,y,z], "block": [x,y,z],
 //      "shared": bytes, "kernel": "name"}
 //
-// Build: g++ -shared -fPIC -o trace.so trace.cpp -lcupti (kernels.py does).
+// Build: g++ -shared -fPIC -DKERNEL=CUpti_ActivityKernel9 -o trace.so trace.cpp -lcupti
+// with the newest record that the header has (kernels.py does).
 #include <cupti.h>
 
 #include <cstdio>
@@ -66,8 +67,7 @@ void CUPTIAPI completed(CUcontext, uint32_t, uint8_t * buffer, size_t, size_t va
         if (record->kind != CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL && record->kind != CUPTI_ACTIVITY_KIND_KERNEL) {
             continue;
         }
-        // Later versions of the record add fields behind those read here.
-        const auto * k = reinterpret_cast<const CUpti_ActivityKernel9 *>(record);
+        const auto * k = reinterpret_cast<const KERNEL *>(record);
         fprintf(out, "{\"start\":%llu,\"us\":%.3f,\"grid\":[%d,%d,%d],\"block\":[%d,%d,%d],\"shared\":%d,\"kernel\":\"%s\"}\n",
                 (unsigned long long) k->start, double(k->end - k->start) / 1e3, k->gridX, k->gridY, k->gridZ, k->blockX, k->blockY, k->blockZ,
                 k->staticSharedMemory + k->dynamicSharedMemory, plain(k->name).c_str());

@@ -135,10 +135,14 @@ def to_verdict(r):
     return {"runs": runs, "seconds": sorted(d["seconds"] for d in runs)[1], "bar": 15}
 
 
+def has_path():
+    _, out, err, _ = run([ATTNDIFF, "diff", "-h"], 30)
+    return "--path" in out + err
+
+
 def fused(r):
     """The production attention path, where the program has it."""
-    _, out, err, _ = run([ATTNDIFF, "diff", "-h"], 30)
-    if "--path" not in out + err:
+    if not has_path():
         return {"skipped": "the program has no --path"}
     list_ = [diff(r.work, "fused-cpu", "--prompt", "haiku", "--path", "fused")]
     try:
@@ -208,6 +212,8 @@ def launched(r):
     library = kernels.build(r.work)
     rows, errors = [], []
     runs = [(GPU, "", ["--engine", GPU])]
+    if has_path():
+        runs.append((GPU, "fused", ["--engine", GPU, "--path", "fused"]))
     try:
         r.llama()
         runs += [(LLAMA_CUDA, "", ["--engine", LLAMA_CUDA]), (LLAMA_CUDA, "flash attention", ["--engine", LLAMA_CUDA, "--flash-attn"])]
@@ -215,17 +221,16 @@ def launched(r):
         errors.append(str(e))
     for engine, variant, flags in runs:
         name = os.path.join(r.work, "kernels-" + (engine + variant).replace(":", "-").replace(" ", "-"))
-        for model, more in (("attndiff-haiku", []),):
-            trace = f"{name}-{model}.safetensors"
-            # Without CUDA graphs, so that kernels come in the order of the nodes.
-            status, _, err, _ = run([ATTNDIFF, "record", *flags, *more, "--prompt", "haiku", "--steps", "3", "--out", trace], 60,
-                                    CUDA_INJECTION64_PATH=library, ATTNDIFF_KERNELS=name, ATTNDIFF_CUDA_CHECKS="off", GGML_CUDA_DISABLE_GRAPHS="1")
-            try:
-                if status != 0:
-                    raise kernels.Mismatch(str(last(err, 3)))
-                rows += kernels.table(engine, name, trace, variant)
-            except (kernels.Mismatch, OSError, KeyError) as e:
-                errors.append(f"{engine} {variant}: {e}")
+        trace = name + ".safetensors"
+        # Without CUDA graphs, so that kernels come in the order of the nodes.
+        status, _, err, _ = run([ATTNDIFF, "record", *flags, "--prompt", "haiku", "--steps", "3", "--out", trace], 60,
+                                CUDA_INJECTION64_PATH=library, ATTNDIFF_KERNELS=name, ATTNDIFF_CUDA_CHECKS="off", GGML_CUDA_DISABLE_GRAPHS="1")
+        try:
+            if status != 0:
+                raise kernels.Mismatch(str(last(err, 3)))
+            rows += kernels.table(engine, name, trace, variant)
+        except (kernels.Mismatch, OSError, KeyError) as e:
+            errors.append(f"{engine} {variant}: {e}")
     with open(os.path.join(r.out, "kernels.json"), "w") as f:
         json.dump(rows, f, indent=1)
         f.write("\n")
@@ -316,6 +321,9 @@ def problems(evidence):
                 continue
             if "command" in d and d.get("verdict") != "parity":
                 bad.append(f"{d['name']}: {d.get('verdict')} {d.get('findings') or d.get('error') or ''}")
+            odd = {tap: w["statuses"] for tap, w in d.get("worst", {}).items() if w.get("statuses")}
+            if odd:
+                bad.append(f"{d['name']}: {odd}")
             if d.get("unstable"):
                 bad.append(f"{d['name']}: differs between runs: {d['unstable'][:3]}")
             if d.get("clean") is False:
@@ -346,7 +354,7 @@ def pack(r):
                 reference = os.path.join(path, "traces", "reference.safetensors")
                 if os.path.exists(reference):
                     tar.add(reference, f"traces/{name}.safetensors")
-            elif name.startswith("kernels-") and not name.endswith(".safetensors"):
+            elif name.startswith("kernels-"):
                 tar.add(path, name)
     made = r.backend.result() if r.backend.done() else {}
     if made.get("how") == "built" and made["exit"] == 0:

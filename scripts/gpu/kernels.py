@@ -1,6 +1,6 @@
 """Which kernels llama.cpp and ours launch for each op, from a trace of the GPU.
 
-trace.cpp records the kernels that a recording runs, in order; the recording's
+cupti/trace.cpp records the kernels that a recording runs, in order; the recording's
 notes (traces/execution) list the ops in the same order: nodes of llama.cpp's
 graph, launches and products of ours. Walking both lists together gives each
 kernel its op. Nodes and kernels that do not fit each other end it with an
@@ -24,12 +24,14 @@ SILENT = {"RESHAPE", "VIEW", "PERMUTE", "TRANSPOSE"}
 PATTERNS = {
     "RMS_NORM": r"^rms_norm_f32", "MUL": r"^k_bin_bcast", "ADD": r"^k_bin_bcast", "ROPE": r"^rope_",
     "SET_ROWS": r"^k_set_rows", "SOFT_MAX": r"^soft_max", "CONT": r"^cpy_", "CPY": r"^cpy_", "GET_ROWS": r"^k_get_rows",
-    "SWIGLU": r"^unary_gated_op", "GLU": r"^unary_gated_op", "SCALE": r"^scale_",
+    "FLASH_ATTN_EXT": r"^flash_attn_", "SWIGLU": r"^unary_gated_op", "GLU": r"^unary_gated_op", "SCALE": r"^scale_",
 }
-PRODUCTS = {"MUL_MAT", "FLASH_ATTN_EXT"}
+PRODUCTS = {"MUL_MAT"}
 # Ops that may have no kernel of their own: the norm's kernel multiplies by the
 # weight too, and what is contiguous already is copied as memory.
 OPTIONAL = {"MUL", "CONT", "CPY"}
+# Ops with several kernels.
+SEVERAL = {"FLASH_ATTN_EXT"}
 ELEMENTWISE = re.compile("|".join(sorted(set(PATTERNS.values()))))
 
 # Taps by a node's name (without its layer) and op; reference/llamacpp/taps.go.
@@ -39,7 +41,7 @@ TAPS = {
     ("Vcur", "MUL_MAT"): "v_proj", ("Vcur", "ADD"): "v_bias", ("kq", "MUL_MAT"): "kq", ("kq_soft_max", "SOFT_MAX"): "kq_soft_max",
     ("kqv", "MUL_MAT"): "kqv", ("kqv_out", "CONT"): "kqv", ("ffn_inp", "ADD"): "ffn_inp", ("ffn_norm", "MUL"): "ffn_norm",
     ("ffn_gate", "MUL_MAT"): "ffn_gate", ("ffn_up", "MUL_MAT"): "ffn_up", ("ffn_out", "MUL_MAT"): "ffn_out",
-    ("l_out", "ADD"): "l_out", ("result_norm", "MUL"): "result_norm", ("result_output", "MUL_MAT"): "result_output",
+    ("ffn_swiglu", "SWIGLU"): "ffn_swiglu", ("l_out", "ADD"): "l_out", ("result_norm", "MUL"): "result_norm", ("result_output", "MUL_MAT"): "result_output",
 }
 
 
@@ -65,35 +67,20 @@ def notes(trace):
 
 
 def graph_ops(note, layers):
-    """(tap, pattern, optional) of the nodes of one step of llama.cpp that run
-    kernels, in order, for all layers; a product has None for a pattern."""
-    tensors, final = note["tensors"], note["layers"][-1]
-    before, layer, last, after = [], [], [], []
+    """(tap, pattern, how many) of the nodes of one step of llama.cpp that run
+    kernels, in order, for all layers; how many is "one", "optional" or
+    "several", and a product has None for a pattern."""
+    tensors, nodes = note["tensors"], []
     for t in tensors:
         op = t.get("op", "")
         if op == "" or op in SILENT or op == "GET_ROWS":
             continue  # embedding rows are looked up on the CPU
-        name = re.sub(r"-\d+$", "", t["name"])
-        tap = TAPS.get((name, op), "")
-        sources = [tensors[i] for i in t.get("src", [])]
-        if op == "SET_ROWS":
-            tap = "k_cache" if any("cache_k" in s["name"] for s in [t, *sources]) else "v_cache"
-        elif op == "FLASH_ATTN_EXT":
-            tap = "kqv"
-        elif op in ("SWIGLU", "GLU"):
-            tap = "ffn_swiglu"
-        elif op == "MUL_MAT" and sources and "attn_output.weight" in sources[0]["name"]:
-            tap = "attn_out"
         if op not in PATTERNS and op not in PRODUCTS:
             raise Mismatch(f"node {t['name']}: no pattern for the kernels of {op}")
-        item = (tap, PATTERNS.get(op), op in OPTIONAL)
-        if t["layer"] == 0:
-            layer.append(item)
-        elif t["layer"] == final:
-            last.append(item)
-        elif t["layer"] < 0:
-            (after if layer else before).append(item)
-    ops = before + layer * max(layers - 1, 1) + (last if layers > 1 else []) + after
+        sources = [tensors[i] for i in t.get("src", [])]
+        many = "optional" if op in OPTIONAL else "several" if op in SEVERAL else "one"
+        nodes.append((t["layer"], (tap_of(t, op, sources), PATTERNS.get(op), many)))
+    ops = all_layers(nodes, note["layers"][-1], layers)
     # A node without a tap works for the next one that has one.
     tap = ""
     for i in reversed(range(len(ops))):
@@ -102,21 +89,37 @@ def graph_ops(note, layers):
     return ops
 
 
+def tap_of(t, op, sources):
+    """The tap that a node of llama.cpp computes, "" for none."""
+    if op == "SET_ROWS":
+        return "k_cache" if any("cache_k" in s["name"] for s in [t, *sources]) else "v_cache"
+    if op == "FLASH_ATTN_EXT":
+        return "kqv"
+    if op == "MUL_MAT" and sources and "attn_output.weight" in sources[0]["name"]:
+        return "attn_out"
+    return TAPS.get((re.sub(r"-\d+$", "", t["name"]), op), "")
+
+
+def all_layers(nodes, final, layers):
+    """What all layers run, from (layer, item) of the first and the final one.
+    What stands outside layers among the first one's nodes runs there alone."""
+    inside = [i for i, (layer, _) in enumerate(nodes) if layer == 0]
+    begin, end = inside[0], inside[-1] + 1
+    first = [item for layer, item in nodes[begin:end] if layer <= 0]
+    each = [item for layer, item in nodes if layer == 0]
+    last = [item for layer, item in nodes if layer == final]
+    outside = lambda part: [item for layer, item in part if layer < 0]
+    return (outside(nodes[:begin]) + first + each * max(layers - 2, 0) + (last if layers > 1 else []) + outside(nodes[end:]))
+
+
 def launch_ops(note, layers):
     """The same of one step of ours."""
-    before, layer, last, after = [], [], [], []
+    nodes = []
     for op in note["list"]:
         launch = op.get("launch")
-        if not launch and "gemm" not in op:
-            continue
-        item = (op["tap"], "^" + re.escape(launch["kernel"]) + "$" if launch else None, False)
-        if op["layer"] == 0:
-            layer.append(item)
-        elif op["layer"] == note["layers"][-1]:
-            last.append(item)
-        elif op["layer"] < 0:
-            (after if layer else before).append(item)
-    return before + layer * max(layers - 1, 1) + (last if layers > 1 else []) + after
+        if launch or "gemm" in op:
+            nodes.append((op["layer"], (op["tap"], "^" + re.escape(launch["kernel"]) + "$" if launch else None, "one")))
+    return all_layers(nodes, note["layers"][-1], layers)
 
 
 def assign(ops, kernels, elementwise):
@@ -124,24 +127,25 @@ def assign(ops, kernels, elementwise):
     kernels were used. Neighbouring products share the kernels before the next
     other op evenly."""
     pairs, at, i = [], 0, 0
+    fits = lambda pattern: at < len(kernels) and re.search(pattern, kernels[at]["kernel"])
     while i < len(ops):
-        tap, pattern, optional = ops[i]
+        tap, pattern, many = ops[i]
         if pattern is not None:
-            if optional and (at >= len(kernels) or not re.search(pattern, kernels[at]["kernel"])):
-                i += 1
-                continue
-            if at >= len(kernels) or not re.search(pattern, kernels[at]["kernel"]):
+            if not fits(pattern) and many != "optional":
                 found = kernels[at]["kernel"] if at < len(kernels) else "the end"
                 raise Mismatch(f"op {i} of {len(ops)} ({tap}) wants {pattern}, kernel {at} is {found}")
-            pairs.append((tap, kernels[at]))
-            at, i = at + 1, i + 1
+            while fits(pattern):
+                pairs.append((tap, kernels[at]))
+                at += 1
+                if many != "several":
+                    break
+            i += 1
             continue
         start = at
         while at < len(kernels) and not elementwise.search(kernels[at]["kernel"]):
             at += 1
-        following = kernels[at]["kernel"] if at < len(kernels) else ""
         group, i = [tap], i + 1
-        while i < len(ops) and (ops[i][1] is None or ops[i][2] and not re.search(ops[i][1], following)):
+        while i < len(ops) and (ops[i][1] is None or ops[i][2] == "optional" and not fits(ops[i][1])):
             if ops[i][1] is None:
                 group.append(ops[i][0])
             i += 1
@@ -186,7 +190,7 @@ def merge(engine, phase, variant, pairs):
 
 
 def build(folder):
-    """Compiles trace.cpp against the CUPTI found; the library's path."""
+    """Compiles cupti/trace.cpp against the CUPTI found; the library's path."""
     site = sysconfig.get_paths()["purelib"]
     roots = [os.environ.get("CUDA_HOME", "/usr/local/cuda"), "/usr/local/cuda", *glob.glob(site + "/nvidia/*")]
     headers = [p for r in roots for p in (r + "/extras/CUPTI/include", r + "/include") if os.path.exists(p + "/cupti.h")]
@@ -199,7 +203,7 @@ def build(folder):
     cuda = [f"-I{p}" for r in roots for p in [r + "/include"] if os.path.exists(p + "/cuda.h")]
     for record in ("11", "10", "9"):  # CUPTI versions the record of a kernel
         done = subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", out, f"-DKERNEL=CUpti_ActivityKernel{record}",
-                               os.path.join(os.path.dirname(__file__), "trace.cpp"), f"-I{headers[0]}", *cuda, library,
+                               os.path.join(os.path.dirname(__file__), "cupti", "trace.cpp"), f"-I{headers[0]}", *cuda, library,
                                f"-Wl,-rpath,{where}", "-lpthread"], capture_output=True, text=True, timeout=60)
         if done.returncode == 0:
             return out

@@ -53,6 +53,18 @@ class Assign(unittest.TestCase):
         taps = ["attn_norm", *["q_proj"] * 3, "q_bias", *["kqv"] * 3, "kqv", *["attn_out"] * 3, "ffn_inp"]
         self.assertEqual(self.assign(names, ["rms_norm_f32<1>", *product]), list(zip(taps, names)))
 
+    def test_flash(self):
+        """Fused attention has several kernels; its mask is cast once, in the first layer."""
+        graph = {"layers": [0, 1], "tensors": [
+            {"name": "blk.0.attn_output.weight", "layer": 0}, node("Qcur-0", "ROPE", 0), node(" (copy)", "CPY", -1),
+            node("__fattn__-0", "FLASH_ATTN_EXT", 0), node("node_9", "MUL_MAT", 0, 0),
+            node("Qcur-1", "ROPE", 1), node("__fattn__-1", "FLASH_ATTN_EXT", 1), node("node_19", "MUL_MAT", 1, 0)]}
+        names = ["rope_neox", "cpy_scalar", "flash_attn_ext_vec", "flash_attn_combine_results", "gemm"]
+        names += (names[:1] + names[2:]) * 2
+        pairs, used = kernels.assign(kernels.graph_ops(graph, 3), [kernel(n) for n in names], kernels.ELEMENTWISE)
+        self.assertEqual(used, len(names))
+        self.assertEqual([tap for tap, _ in pairs][:6], ["q_rope", "kqv", "kqv", "kqv", "attn_out", "q_rope"])
+
     def test_mismatch(self):
         with self.assertRaisesRegex(kernels.Mismatch, "wants .*rms_norm.* kernel 0 is soft_max_f32"):
             kernels.assign(kernels.graph_ops(GRAPH, 3), [kernel("soft_max_f32")], kernels.ELEMENTWISE)

@@ -137,7 +137,12 @@ func (f *runFlags) describe(plan *session.Plan, model *gguf.File) error {
 	}
 	plan.Model = session.Model{Name: model.Name, SHA256: sum, Weights: model.WeightTypes()}
 	plan.ContextLimit = model.ContextLength
-	plan.Spec = session.Spec{Model: model.Path, KV: f.kv, FlashAttn: f.flash}
+	plan.Spec = session.Spec{Model: model.Path, KV: f.kv, FlashAttn: f.flash, Path: f.path}
+	hp := model.Hparams
+	hp.KVType = f.kv
+	if err := f.attention().Check(hp); err != nil {
+		return fmt.Errorf("--path: %w", err)
+	}
 	plan.Select, err = f.selection(model.Hparams.NLayer)
 	return err
 }
@@ -154,7 +159,7 @@ func (d *diff) fits(plan *session.Plan) error {
 	if plan.Ours.Trace == "" {
 		return nil
 	}
-	return d.refuse("ours is a trace, which nothing can be changed in or run again", "fault", "repeat")
+	return d.refuse("ours is a trace, which nothing can be changed in or run again", "fault", "repeat", "path")
 }
 
 // side reads --reference or --ours.

@@ -11,6 +11,7 @@ import (
 
 	"attndiff/harness/session"
 	"attndiff/ours/faults"
+	"attndiff/ours/qwen2"
 	"attndiff/traces/tap"
 )
 
@@ -25,6 +26,7 @@ type runFlags struct {
 	steps                    int
 	kv                       string
 	flash                    bool
+	path                     string
 	layers, taps, faultNames string
 	timeout                  time.Duration
 	json                     bool
@@ -40,6 +42,7 @@ func (f *runFlags) declare(fs *flag.FlagSet) {
 	fs.IntVar(&f.steps, "steps", defaultSteps, "`N` tokens to decode after the prompt")
 	fs.StringVar(&f.kv, "kv", "f16", "`TYPE` of the KV cache: f16 or f32")
 	fs.BoolVar(&f.flash, "flash-attn", false, "run llama.cpp with flash attention, which has no kq and no kq_soft_max")
+	fs.StringVar(&f.path, "path", string(qwen2.Unfused), "`PATH` our attention takes: unfused, or fused, which has no kq and no kq_soft_max")
 	fs.StringVar(&f.layers, "layers", "", "record only layers `A-B`")
 	fs.StringVar(&f.taps, "taps", "", "record only these `TAPS`, separated by commas")
 	fs.StringVar(&f.faultNames, "fault", "", "plant the faults `NAMES` in ours; `attndiff faults` lists them")
@@ -79,6 +82,10 @@ func (f *runFlags) check() error {
 	case f.timeout <= 0:
 		return fmt.Errorf("--timeout %v: no time at all; give a duration such as 10m", f.timeout)
 	}
+	_, err := qwen2.ParsePath(f.path)
+	if err != nil {
+		return fmt.Errorf("--path: %w", err)
+	}
 	return nil
 }
 
@@ -88,6 +95,9 @@ const maxSteps = 9999
 // faults checks and splits --fault.
 func (f *runFlags) faults() ([]string, error) {
 	chosen, err := faults.Select(f.faultNames)
+	if err == nil {
+		err = faults.Check(chosen, f.attention())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--fault: %w", err)
 	}
@@ -96,6 +106,15 @@ func (f *runFlags) faults() ([]string, error) {
 		names[i] = c.Name
 	}
 	return names, nil
+}
+
+// attention is what --path names, checked before.
+func (f *runFlags) attention() qwen2.Path {
+	path, err := qwen2.ParsePath(f.path)
+	if err != nil {
+		return qwen2.Unfused
+	}
+	return path
 }
 
 // selection reads --layers and --taps for a model of so many layers.

@@ -78,6 +78,9 @@ func (r *record) plan() (*session.Plan, error) {
 	if len(plan.Faults) > 0 && r.engine != engines.OursEmu && r.engine != engines.OursCUDA {
 		return nil, fmt.Errorf("--fault: planted in ours only, not in %s; use --engine %s or %s", r.engine, engines.OursEmu, engines.OursCUDA)
 	}
+	if r.given("path") && r.engine != engines.OursEmu && r.engine != engines.OursCUDA {
+		return nil, fmt.Errorf("--path: only ours has attention paths, not %s; use --engine %s or %s", r.engine, engines.OursEmu, engines.OursCUDA)
+	}
 	p, err := r.resolvePrompt()
 	if err != nil {
 		return nil, err

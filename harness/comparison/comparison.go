@@ -68,7 +68,7 @@ func (c *Comparison) fill(ctx context.Context, in *report.Input) error {
 		in.Decode = vocab.Decode
 	}
 	if strings.HasPrefix(run.Ours.Meta.Engine, "ours:") {
-		in.Locate, in.LocateChoice = engines.Locate, engines.LocateChoice
+		in.Locate, in.LocateChoice = engines.Locate(run.Ours.Meta.EngineVersion), engines.LocateChoice
 	}
 	if strings.HasPrefix(run.Reference.Meta.Engine, "llama.cpp:") {
 		in.Match, in.MatchChoice = engines.Match, engines.MatchChoice

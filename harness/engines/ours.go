@@ -92,6 +92,13 @@ func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
+	path, err := qwen2.ParsePath(spec.Path)
+	if err == nil {
+		err = faults.Check(planted, path)
+	}
+	if err != nil {
+		return nil, &session.InputError{Err: err}
+	}
 	src, edit, err := faults.Apply(planted, src)
 	if err != nil {
 		return nil, &session.InputError{Err: err}
@@ -101,6 +108,11 @@ func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (
 		return nil, err
 	}
 	defer f.Close()
+	hp := f.Hparams
+	hp.KVType = spec.KV
+	if err := path.Check(hp); err != nil {
+		return nil, &session.InputError{Err: err}
+	}
 	vocab, err := f.Vocab()
 	if err != nil {
 		return nil, &session.InputError{Err: err}
@@ -109,12 +121,12 @@ func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (
 	if err != nil {
 		return nil, err
 	}
-	m, err := qwen2.Load(dev, f, qwen2.Options{KV: spec.KV, Capacity: spec.Context, Edit: edit})
+	m, err := qwen2.Load(dev, f, qwen2.Options{KV: spec.KV, Capacity: spec.Context, Path: path, Edit: edit})
 	if err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
 	return &ours{m, dev.warnings, vocab, session.Info{
-		Engine: spec.Engine, Version: qwen2.Version(src), Device: dev.Name(), Hparams: m.Hparams(),
+		Engine: spec.Engine, Version: qwen2.Version(src, path), Device: dev.Name(), Hparams: m.Hparams(),
 	}, src}, nil
 }
 

@@ -10,10 +10,17 @@ import (
 	"attndiff/traces/tap"
 )
 
-// Locate says which kernel of ours writes a tap. Taps that a GEMM writes have
-// no kernel of ours; the forward pass that calls it is named instead.
-func Locate(t tap.Tap) report.Place {
+// Locate says which kernel of ours writes a tap, for the version of ours that
+// made a recording: attention takes one of two paths. Taps that a GEMM writes
+// have no kernel of ours; the forward pass that calls it is named instead.
+func Locate(version string) func(tap.Tap) report.Place {
+	path := qwen2.PathOf(version)
+	return func(t tap.Tap) report.Place { return locate(path, t) }
+}
+
+func locate(path qwen2.Path, t tap.Tap) report.Place {
 	found, err := kernels.ForTap(t)
+	found = slices.DeleteFunc(found, func(k kernels.Kernel) bool { return !path.Runs(k.File) })
 	if err != nil || len(found) == 0 {
 		file, function := "ours/qwen2/launch.go", "linear"
 		return report.Place{File: &file, Function: &function}

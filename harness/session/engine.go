@@ -52,6 +52,7 @@ type Spec struct {
 	Model     string   `json:"model"`  // path of the GGUF
 	KV        string   `json:"kv"`     // "f16" or "f32"
 	FlashAttn bool     `json:"flash_attn,omitempty"`
+	Path      string   `json:"path,omitempty"` // of our attention: "unfused", also "", or "fused"
 	Faults    []string `json:"faults,omitempty"`
 	Threads   int      `json:"threads,omitempty"` // 0: the engine's own choice
 	Context   int      `json:"context"`           // tokens the KV cache must hold

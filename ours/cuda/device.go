@@ -42,6 +42,8 @@ type Device struct {
 	name    string
 	kernels map[string]loaded
 
+	multiprocessors int
+
 	mu         sync.Mutex
 	buffers    []*buffer
 	watch      watch
@@ -84,7 +86,7 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{options: options, driver: drv, kernels: map[string]loaded{}}
+	d := &Device{options: options, driver: drv, kernels: map[string]loaded{}, multiprocessors: gpu.multiprocessors}
 	d.gpu = newGPU(drv.table)
 	if status := C.gpu_open(d.gpu, 0); status != 0 {
 		err := fmt.Errorf("open %s: %w", gpu.name, drv.failure(status))
@@ -203,6 +205,9 @@ func (d *Device) find(k kernels.Kernel, module unsafe.Pointer) error {
 
 // Name says what the device is, and what its numbers depend on.
 func (d *Device) Name() string { return d.name }
+
+// Multiprocessors is how many the GPU has.
+func (d *Device) Multiprocessors() int { return d.multiprocessors }
 
 // kernelNames lists the kernels there are, for messages.
 func (d *Device) kernelNames() string {

@@ -23,6 +23,8 @@ type properties struct {
 	name  string
 	arch  int   // compute capability, 90 for 9.0
 	bytes int64 // memory
+
+	multiprocessors int
 }
 
 // openDriver finds and initialises the driver. No GPU is an error.
@@ -49,12 +51,12 @@ func openDriver(folders []string) (*driver, error) {
 // describe returns the properties of a GPU.
 func (d *driver) describe(ordinal int) (properties, error) {
 	var name [256]C.char
-	var major, minor C.int
+	var major, minor, multiprocessors C.int
 	var bytes C.size_t
-	if status := C.shim_describe(d.table, C.int(ordinal), &name[0], C.int(len(name)), &major, &minor, &bytes); status != 0 {
+	if status := C.shim_describe(d.table, C.int(ordinal), &name[0], C.int(len(name)), &major, &minor, &multiprocessors, &bytes); status != 0 {
 		return properties{}, fmt.Errorf("GPU %d: %w", ordinal, d.failure(status))
 	}
-	return properties{C.GoString(&name[0]), 10*int(major) + int(minor), int64(bytes)}, nil
+	return properties{C.GoString(&name[0]), 10*int(major) + int(minor), int64(bytes), int(multiprocessors)}, nil
 }
 
 // release spells a version number of the driver's, 13000, as 13.0.

@@ -56,14 +56,16 @@ int shim_count(const struct driver *d, int *version, int *count) {
 }
 
 // cuda.h, CUdevice_attribute.
-enum { COMPUTE_CAPABILITY_MAJOR = 75, COMPUTE_CAPABILITY_MINOR = 76 };
+enum { MULTIPROCESSOR_COUNT = 16, COMPUTE_CAPABILITY_MAJOR = 75, COMPUTE_CAPABILITY_MINOR = 76 };
 
-int shim_describe(const struct driver *d, int ordinal, char *name, int size, int *major, int *minor, size_t *bytes) {
+int shim_describe(const struct driver *d, int ordinal, char *name, int size, int *major, int *minor,
+                  int *multiprocessors, size_t *bytes) {
     int device;
     TRY(d->cuDeviceGet(&device, ordinal));
     TRY(d->cuDeviceGetName(name, size, device));
     TRY(d->cuDeviceGetAttribute(major, COMPUTE_CAPABILITY_MAJOR, device));
     TRY(d->cuDeviceGetAttribute(minor, COMPUTE_CAPABILITY_MINOR, device));
+    TRY(d->cuDeviceGetAttribute(multiprocessors, MULTIPROCESSOR_COUNT, device));
     return d->cuDeviceTotalMem_v2(bytes, device);
 }
 

@@ -93,7 +93,8 @@ struct gpu {
 };
 
 int shim_count(const struct driver *d, int *version, int *count);
-int shim_describe(const struct driver *d, int ordinal, char *name, int size, int *major, int *minor, size_t *bytes);
+int shim_describe(const struct driver *d, int ordinal, char *name, int size, int *major, int *minor,
+                  int *multiprocessors, size_t *bytes);
 
 int gpu_open(struct gpu *g, int ordinal);
 void gpu_close(struct gpu *g);

@@ -28,6 +28,9 @@ func (d DType) Size() int { return [...]int{4, 2, 2, 4, 1}[d] }
 type Device interface {
 	// Name says what it is: "CPU emulator, 1 thread", "NVIDIA H200".
 	Name() string
+	// Multiprocessors is how many blocks it runs side by side at the least,
+	// which the size of a grid may follow.
+	Multiprocessors() int
 	// Alloc returns a buffer of n bytes; label names it in errors ("kq",
 	// "k_cache"). Contents are undefined (the emulator fills them with NaN).
 	Alloc(n int, label string) (Buffer, error)

@@ -112,6 +112,10 @@ func newDevice(lib *library, list []kernels.Kernel, options Options) *Device {
 // Name says what the device is.
 func (d *Device) Name() string { return "CPU emulator, 1 thread" }
 
+// Multiprocessors says that the device is a small GPU: blocks run one after the
+// other here, and still a kernel that shares work among them is to do so.
+func (d *Device) Multiprocessors() int { return 8 }
+
 // kernelNames lists the kernels there are, for messages.
 func (d *Device) kernelNames() string {
 	var names []string

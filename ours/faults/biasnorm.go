@@ -63,13 +63,13 @@ var biasNormFaults = []Fault{
 		What:     "keys are rotated first and biased afterwards",
 		Why:      "the bias is fused into the cache write",
 		Needs:    "a position above 0, where RoPE turns anything",
-		Rewrites: []Rewrite{{Slot: "k_bias order", Apply: biasAfterRope(tap.KBias, tap.KRope, tap.KCache, "x")}},
+		Rewrites: []Rewrite{{Slot: "k_bias order", Taps: []tap.Tap{tap.KBias, tap.KRope, tap.KCache}, Apply: biasAfterRope(tap.KBias, tap.KRope, tap.KCache, "x")}},
 	}, {
 		Name: "q-bias-after-rope", Tap: tap.QBias,
 		What:     "queries are rotated first and biased afterwards",
 		Why:      "the bias is fused into the scores",
 		Needs:    "a position above 0, where RoPE turns anything",
-		Rewrites: []Rewrite{{Slot: "q_bias order", Apply: biasAfterRope(tap.QBias, tap.QRope, tap.KQ, "q")}},
+		Rewrites: []Rewrite{{Slot: "q_bias order", Taps: []tap.Tap{tap.QBias, tap.QRope, tap.KQ}, Apply: biasAfterRope(tap.QBias, tap.QRope, tap.KQ, "q")}},
 	}, {
 		Name: "norm-eps", Tap: tap.AttnNorm,
 		What:     "eps is 1e-3 in every norm",

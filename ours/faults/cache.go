@@ -135,24 +135,24 @@ var cacheFaults = []Fault{
 		Name: "k-cache-written-after-scores", Tap: tap.KQ,
 		What:     "a step's keys reach the cache only after its scores are computed",
 		Why:      "the write was moved to the end of attention to overlap it with the GEMM",
-		Rewrites: []Rewrite{{Slot: "k_cache order", Apply: writeAfter(tap.KCache, tap.KQ)}},
+		Rewrites: []Rewrite{{Slot: "k_cache order", Taps: []tap.Tap{tap.KCache, tap.KQ}, Apply: writeAfter(tap.KCache, tap.KQ)}},
 	}, {
 		Name: "v-cache-written-after-sum", Tap: tap.KQV,
 		What:     "a step's values reach the cache only after they are weighed",
 		Why:      "the write was moved to the end of attention to overlap it with the GEMM",
-		Rewrites: []Rewrite{{Slot: "v_cache order", Apply: writeAfter(tap.VCache, tap.KQV)}},
+		Rewrites: []Rewrite{{Slot: "v_cache order", Taps: []tap.Tap{tap.VCache, tap.KQV}, Apply: writeAfter(tap.VCache, tap.KQV)}},
 	}, {
 		Name: "kv-swapped-on-write", Tap: tap.KCache,
 		What: "values are written to the K cache and keys to the V cache",
 		Why:  "two pointers of the same type in the wrong order in a call",
-		Rewrites: []Rewrite{{Slot: "k_cache x", Apply: func(ops []qwen2.Op) []qwen2.Op {
+		Rewrites: []Rewrite{{Slot: "k_cache x", Taps: []tap.Tap{tap.KCache, tap.VCache}, Apply: func(ops []qwen2.Op) []qwen2.Op {
 			return swapArgs(ops, tap.KCache, "x", tap.VCache, "x")
 		}}},
 	}, {
 		Name: "kv-swapped-on-read", Tap: tap.KQ,
 		What: "scores read the V cache and the weighted sum reads the K cache",
 		Why:  "two pointers of the same type in the wrong order in a call",
-		Rewrites: []Rewrite{{Slot: "kq k", Apply: func(ops []qwen2.Op) []qwen2.Op {
+		Rewrites: []Rewrite{{Slot: "kq k", Taps: []tap.Tap{tap.KQ, tap.KQV}, Apply: func(ops []qwen2.Op) []qwen2.Op {
 			return swapArgs(ops, tap.KQ, "k", tap.KQV, "v")
 		}}},
 	},

@@ -42,9 +42,11 @@ type Patch struct {
 }
 
 // Rewrite changes the ops of a step. Slot names what it changes ("kq_soft_max
-// scale"); two rewrites of one slot cannot both be planted.
+// scale"); two rewrites of one slot cannot both be planted. It needs an op of
+// each of the taps.
 type Rewrite struct {
 	Slot  string
+	Taps  []tap.Tap
 	Apply func(ops []qwen2.Op) []qwen2.Op
 }
 

@@ -40,7 +40,7 @@ var ffnFaults = []Fault{
 		What:  "each layer after the first uses the down projection of the layer before it",
 		Why:   "an off-by-one in a list of weight pointers",
 		Needs: "two layers or more",
-		Rewrites: []Rewrite{{Slot: "ffn_out weight", Apply: func(ops []qwen2.Op) []qwen2.Op {
+		Rewrites: []Rewrite{{Slot: "ffn_out weight", Taps: []tap.Tap{tap.FFNOut}, Apply: func(ops []qwen2.Op) []qwen2.Op {
 			for i := len(ops) - 1; i >= 0; i-- { // backwards, so that no layer sees a changed one
 				before := find(ops, ops[i].At.Layer-1, tap.FFNOut)
 				if ops[i].At.Tap == tap.FFNOut && before != nil && before.Gemm != nil && ops[i].Gemm != nil {

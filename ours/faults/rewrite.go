@@ -16,7 +16,7 @@ import (
 
 // each is a rewrite that visits every op of a tap.
 func each(t tap.Tap, slot string, f func(op *qwen2.Op, ops []qwen2.Op)) Rewrite {
-	return Rewrite{Slot: t.String() + " " + slot, Apply: func(ops []qwen2.Op) []qwen2.Op {
+	return Rewrite{Slot: t.String() + " " + slot, Taps: []tap.Tap{t}, Apply: func(ops []qwen2.Op) []qwen2.Op {
 		for i := range ops {
 			if ops[i].At.Tap == t {
 				f(&ops[i], ops)
@@ -124,7 +124,7 @@ func redirect(op *qwen2.Op, output, input device.Pointer) {
 // previousLayer is a rewrite that gives a layer's op the pointer that the same
 // op of the layer before uses; the first layer is right.
 func previousLayer(t tap.Tap, param string) Rewrite {
-	return Rewrite{Slot: t.String() + " " + param, Apply: func(ops []qwen2.Op) []qwen2.Op {
+	return Rewrite{Slot: t.String() + " " + param, Taps: []tap.Tap{t}, Apply: func(ops []qwen2.Op) []qwen2.Op {
 		for i := len(ops) - 1; i >= 0; i-- { // backwards, so that no layer sees a changed one
 			before := find(ops, ops[i].At.Layer-1, t)
 			if ops[i].At.Tap == t && before != nil {

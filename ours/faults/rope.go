@@ -118,19 +118,19 @@ var ropeFaults = []Fault{
 		What:     "keys are rotated twice",
 		Why:      "once after the projection and once more in the cache write's fused path",
 		Needs:    needsPosition,
-		Rewrites: []Rewrite{{Slot: "k_rope order", Apply: ropeTwice(tap.KRope)}},
+		Rewrites: []Rewrite{{Slot: "k_rope order", Taps: []tap.Tap{tap.KRope}, Apply: ropeTwice(tap.KRope)}},
 	}, {
 		Name: "rope-q-twice", Tap: tap.QRope,
 		What:     "queries are rotated twice",
 		Why:      "once after the projection and once more in the scores' fused path",
 		Needs:    needsPosition,
-		Rewrites: []Rewrite{{Slot: "q_rope order", Apply: ropeTwice(tap.QRope)}},
+		Rewrites: []Rewrite{{Slot: "q_rope order", Taps: []tap.Tap{tap.QRope}, Apply: ropeTwice(tap.QRope)}},
 	}, {
 		Name: "rope-on-v", Tap: tap.VCache,
 		What:     "values are rotated too before they are cached",
 		Why:      "K and V go through one loop",
 		Needs:    needsPosition,
-		Rewrites: []Rewrite{{Slot: "v_cache order", Apply: ropeOnV}},
+		Rewrites: []Rewrite{{Slot: "v_cache order", Taps: []tap.Tap{tap.VCache}, Apply: ropeOnV}},
 	},
 }
 

@@ -12,15 +12,25 @@ type buffers struct {
 	tap    [tap.Count]device.Buffer
 	tokens device.Buffer // [T] int
 	best   device.Buffer // [1] int
+
+	// Of the fused path: see fused_decode.cu.
+	partial, extremes device.Buffer // [splits,H,D] and [splits,H,2]
+	tickets           device.Buffer // [units] unsigned, zeros between launches
 }
 
 // fit makes every buffer large enough for a step of these dims. The device
 // interface has no free, so a buffer that must grow at least doubles: what
 // outgrown buffers hold until Close stays below what the live ones hold. Score
-// buffers start with room for decoding one token up to capacity.
-func (b *buffers) fit(dev device.Device, d tap.Dims, capacity int) error {
+// buffers start with room for decoding one token up to capacity. A path that
+// computes no scores has none.
+func (b *buffers) fit(dev device.Device, d tap.Dims, capacity int, path Path) error {
+	if path == Fused {
+		if err := b.fitFused(dev, d); err != nil {
+			return err
+		}
+	}
 	for _, t := range tap.All() {
-		if t == tap.KCache || t == tap.VCache {
+		if t == tap.KCache || t == tap.VCache || !path.Computes(t) {
 			continue
 		}
 		least := 0

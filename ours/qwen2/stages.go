@@ -24,7 +24,7 @@ func (p *pass) plan() []Op {
 func (p *pass) attention(l int, x device.Pointer) []Op {
 	w := &p.weights.layers[l]
 	d := p.dims
-	return []Op{
+	ops := []Op{
 		p.rmsNorm(l, tap.AttnNorm, x, w.attnNorm),
 
 		p.linear(l, tap.QProj, w.q, p.of(tap.AttnNorm)),
@@ -40,13 +40,16 @@ func (p *pass) attention(l int, x device.Pointer) []Op {
 
 		p.cacheWrite(l, tap.KCache, p.of(tap.KRope), p.cache.k),
 		p.cacheWrite(l, tap.VCache, p.of(tap.VBias), p.cache.v),
-
-		p.scores(l),
-		p.softmax(l),
-		p.weightedSum(l),
+	}
+	if p.path == Fused {
+		ops = append(ops, p.fused(l))
+	} else {
+		ops = append(ops, p.scores(l), p.softmax(l), p.weightedSum(l))
+	}
+	return append(ops,
 		p.linear(l, tap.AttnOut, w.o, p.of(tap.KQV)),
 		p.residual(l, tap.FFNInp, p.of(tap.AttnOut), x),
-	}
+	)
 }
 
 // scoreScale is the factor on raw scores, 1/sqrt(D).

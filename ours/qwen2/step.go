@@ -25,7 +25,7 @@ func (m *Model) Step(step int, tokens []int32, sink trace.Sink) ([]float32, erro
 		return nil, fmt.Errorf("step %d: %w", step, err)
 	}
 	p := &pass{Model: m, step: step, dims: m.dims(len(tokens))}
-	if err := m.buffers.fit(m.dev, p.dims, m.cache.capacity); err != nil {
+	if err := m.buffers.fit(m.dev, p.dims, m.cache.capacity, m.path); err != nil {
 		return nil, fmt.Errorf("step %d: %w", step, err)
 	}
 	if err := m.uploadTokens(tokens); err != nil {

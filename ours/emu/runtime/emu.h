@@ -22,6 +22,9 @@
 
 #include "abi.h"
 
+// Says so to code that has one body in PTX and one in C++.
+#define ATTNDIFF_EMULATOR 1
+
 #define __global__
 #define __device__
 #define __host__

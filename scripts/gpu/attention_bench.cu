@@ -1,0 +1,485 @@
+// Times our fused attention kernels (ours/kernels/fused_*.cu, the same text that
+// NVRTC compiles) on one GPU, beside a copy through device memory and, where
+// ggml-cuda is built, beside llama.cpp's flash attention on the same data.
+//
+//     attention_bench [--sweep] [--out FILE]
+//
+// A measurement is a CUDA graph of many launches of one problem, replayed and
+// timed by CUDA events around each replay: the median over the replays divided
+// by the launches. It holds what lies between two launches of a stream too: the
+// gap from kernel to kernel, and a second kernel where a side has one. Sides take
+// turns replay by replay, after warm-up. Data are random.
+//
+//   cold  every launch reads keys and values of its own; between two uses of one
+//         set lies more than three times the L2 cache, so they come from memory
+//   warm  every launch reads the same set, which stays in L2 if it fits
+//
+// Before it is timed each result is compared with a plain kernel in double; a
+// wrong one ends the program with status 1.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+
+#include "../../ours/kernels/fused_decode.cu"
+#include "../../ours/kernels/fused_prefill.cu"
+#include "attention_bench.h"
+#include "attention_plain.cuh"
+
+float Problem::scale() const { return (float)(1.0 / sqrt((double)shape.D)); }
+
+static cudaDeviceProp gpu;
+static unsigned short *pool; // f16, all sets
+static size_t pool_elements;
+static float *queries, *results, *expected, *partial;
+static float2 *extremes;
+static unsigned *tickets;
+static cudaStream_t stream;
+static bool with_llama;
+
+// Rows to check: all of a decode, some of a prefill.
+static std::vector<int> rows_of(const Problem &p) {
+    std::vector<int> rows;
+    for (int i = 0; i < std::min(p.T * p.shape.H, 64); i++) {
+        rows.push_back((int)((long long)i * 7919 * 31 % ((long long)p.T * p.shape.H)));
+        if (p.T == 1) {
+            rows.back() = i;
+        }
+    }
+    return rows;
+}
+
+// NMSE of results on the host or the device against the plain kernel's, for the
+// set that the last launch read.
+static double error_of(const Problem &p, const float *y, int set) {
+    const std::vector<int> rows = rows_of(p);
+    const int D = p.shape.D;
+    int *device_rows;
+    double *scores;
+    CHECK(cudaMalloc(&device_rows, rows.size() * sizeof(int)));
+    CHECK(cudaMalloc(&scores, rows.size() * p.C * sizeof(double)));
+    CHECK(cudaMemcpy(device_rows, rows.data(), rows.size() * sizeof(int), cudaMemcpyHostToDevice));
+    const __half *const k = (const __half *)pool + (size_t)set * 2 * p.side();
+    plain_attention<<<(int)rows.size(), 256, 0, stream>>>(queries, k, k + p.side(), expected, device_rows, scores, p.T, p.C, p.shape.H,
+                                                          p.shape.G, D, 1.0 / sqrt((double)D));
+    CHECK(cudaGetLastError());
+    CHECK(cudaStreamSynchronize(stream));
+    std::vector<float> want(rows.size() * D), got(p.queries());
+    CHECK(cudaMemcpy(want.data(), expected, want.size() * sizeof(float), cudaMemcpyDeviceToHost));
+    CHECK(cudaMemcpy(got.data(), y, got.size() * sizeof(float), cudaMemcpyDefault));
+    double off = 0, energy = 0;
+    for (size_t i = 0; i < rows.size(); i++) {
+        for (int d = 0; d < D; d++) {
+            const double w = want[i * D + d], e = got[(size_t)rows[i] * D + d] - w;
+            off += e * e;
+            energy += w * w;
+        }
+    }
+    CHECK(cudaFree(device_rows));
+    CHECK(cudaFree(scores));
+    return off / energy;
+}
+
+// --- launches ------------------------------------------------------------------
+
+// How a kernel of ours is launched for a problem; pdl begins a launch before the
+// one before it has ended.
+struct Variant {
+    const void *kernel;
+    int warps, tile, shared;
+    bool decode, pdl;
+    int splits; // of a decode
+    std::string name;
+};
+
+static int units_of(const Problem &p) { return p.shape.G * ((p.shape.H / p.shape.G + DECODE_HEADS - 1) / DECODE_HEADS); }
+
+static void launch(const Variant &v, const Problem &p, const Series &s, int i) {
+    const __half *k = (const __half *)pool + (size_t)(i % s.sets) * 2 * p.side();
+    const __half *values = k + p.side();
+    int T = p.T, C = p.C, H = p.shape.H, G = p.shape.G;
+    float scale = p.scale();
+    void *decode[] = {&queries, &k, &values, &results, &partial, &extremes, &tickets, &C, &H, &G, &scale};
+    void *prefill[] = {&queries, &k, &values, &results, &T, &C, &H, &G, &scale};
+    cudaLaunchConfig_t config = {};
+    config.gridDim = v.decode ? dim3(v.splits, units_of(p)) : dim3((T * (H / G) + 16 * v.warps - 1) / (16 * v.warps), G);
+    config.blockDim = dim3(32 * v.warps);
+    config.dynamicSmemBytes = v.shared;
+    config.stream = stream;
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = &early;
+    config.numAttrs = v.pdl ? 1 : 0;
+    CHECK(cudaLaunchKernelExC(&config, v.kernel, v.decode ? decode : prefill));
+}
+
+static cudaGraphExec_t capture(const Variant &v, const Problem &p, const Series &s) {
+    if (v.shared > 48 << 10) {
+        CHECK(cudaFuncSetAttribute(v.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, v.shared));
+    }
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    for (int i = 0; i < s.launches; i++) {
+        launch(v, p, s, i);
+    }
+    CHECK(cudaStreamEndCapture(stream, &graph));
+    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+    CHECK(cudaGraphDestroy(graph));
+    return exec;
+}
+
+// Runs a graph once on poisoned results and checks them.
+static double verified(const Variant &v, const Problem &p, const Series &s, cudaGraphExec_t exec) {
+    fill_float<<<256, 256, 0, stream>>>(results, p.queries(), NAN);
+    CHECK(cudaGraphLaunch(exec, stream));
+    CHECK(cudaStreamSynchronize(stream));
+    const double e = error_of(p, results, (s.launches - 1) % s.sets);
+    const bool rounded = v.name.find("f16 operands") != std::string::npos;
+    if (!(e <= (rounded ? 1e-6 : 1e-10))) {
+        fprintf(stderr, "%s, D %d, T %d, C %d: wrong, NMSE %.3g\n", v.name.c_str(), p.shape.D, p.T, p.C, e);
+        exit(1);
+    }
+    return e;
+}
+
+// --- timing --------------------------------------------------------------------
+
+struct Times {
+    double median, fastest, slowest; // microseconds a launch
+};
+
+// Replays graphs in turn, each on its stream.
+static std::vector<Times> replay(const std::vector<std::pair<cudaGraphExec_t, cudaStream_t>> &graphs, int launches, int replays) {
+    cudaEvent_t begin, end;
+    CHECK(cudaEventCreate(&begin));
+    CHECK(cudaEventCreate(&end));
+    std::vector<std::vector<double>> all(graphs.size());
+    for (int r = -2; r < replays; r++) {
+        for (size_t g = 0; g < graphs.size(); g++) {
+            CHECK(cudaEventRecord(begin, graphs[g].second));
+            CHECK(cudaGraphLaunch(graphs[g].first, graphs[g].second));
+            CHECK(cudaEventRecord(end, graphs[g].second));
+            CHECK(cudaEventSynchronize(end));
+            float ms;
+            CHECK(cudaEventElapsedTime(&ms, begin, end));
+            if (r >= 0) { // the first two warm up
+                all[g].push_back(1000.0 * ms / launches);
+            }
+        }
+    }
+    CHECK(cudaEventDestroy(begin));
+    CHECK(cudaEventDestroy(end));
+    std::vector<Times> times;
+    for (auto &list : all) {
+        std::sort(list.begin(), list.end());
+        times.push_back({list[list.size() / 2], list.front(), list.back()});
+    }
+    return times;
+}
+
+// GB/s of a copy of 1 GiB from device memory to device memory, bytes read and
+// bytes written.
+static double copy_bandwidth() {
+    const size_t bytes = 1ull << 30;
+    void *from, *to;
+    CHECK(cudaMalloc(&from, bytes));
+    CHECK(cudaMalloc(&to, bytes));
+    fill_half<<<1024, 256, 0, stream>>>((__half *)from, bytes / 2);
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream));
+    CHECK(cudaStreamEndCapture(stream, &graph));
+    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+    const Times t = replay({{exec, stream}}, 1, 25)[0];
+    CHECK(cudaGraphExecDestroy(exec));
+    CHECK(cudaGraphDestroy(graph));
+    CHECK(cudaFree(from));
+    CHECK(cudaFree(to));
+    return 2.0 * bytes / t.median / 1e3;
+}
+
+// As many launches as make about two milliseconds, as many sets as the pool holds.
+static Series series(const Problem &p, bool cold) {
+    const double guess = 4 + p.kv_bytes() / 2.5e6 + 4.0 * p.shape.H * p.shape.D * p.T * (p.C - p.T / 2.0) / 1.5e8;
+    const int launches = std::max(4, std::min(400, (int)(2500 / guess)));
+    const int fit = (int)(pool_elements / (2 * p.side()));
+    return {launches, cold ? std::max(1, std::min(fit, launches)) : 1};
+}
+
+
+// --- what is measured ----------------------------------------------------------
+
+template <int D, int WARPS, int TILE, int BLOCKS>
+static __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
+    decode_kernel(const float *q, const __half *k, const __half *v, float *y, float *partial, float2 *extremes, unsigned *tickets, int C, int H,
+                  int G, float scale) {
+    fused_decode<D, WARPS, TILE>(q, k, v, y, partial, extremes, tickets, C, H, G, scale);
+}
+
+template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT>
+static __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
+    prefill_kernel(const float *q, const __half *k, const __half *v, float *y, int T, int C, int H, int G, float scale) {
+    fused_prefill<D, WARPS, TILE, SPLIT>(q, k, v, y, T, C, H, G, scale);
+}
+
+template <int D, int WARPS, int TILE, int BLOCKS> static Variant decode_variant() {
+    char name[80];
+    snprintf(name, sizeof(name), "decode, %d warps, %d positions, %d blocks", WARPS, TILE, BLOCKS);
+    return {(const void *)decode_kernel<D, WARPS, TILE, BLOCKS>, WARPS, TILE, DecodeSizes<D, WARPS>::SHARED, true, false, 1, name};
+}
+
+template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT> static Variant prefill_variant() {
+    char name[80];
+    snprintf(name, sizeof(name), "prefill, %d warps, %d positions, %d blocks%s", WARPS, TILE, BLOCKS, SPLIT ? "" : ", f16 operands");
+    return {(const void *)prefill_kernel<D, WARPS, TILE, BLOCKS, SPLIT>, WARPS, TILE, PrefillSizes<D, TILE>::SHARED, false, false, 1, name};
+}
+
+// The kernels as ours/qwen2/fused.go launches them: with as many splits as give
+// each multiprocessor a block, unless that leaves warps without a tile.
+static Variant production(const Problem &p) {
+    Variant v = {};
+    if (p.T > 1) {
+        return p.shape.D == 64 ? Variant{(const void *)fused_prefill_64, 4, 64, PrefillSizes<64, 64>::SHARED, false, false, 1, "prefill"}
+                               : Variant{(const void *)fused_prefill_128, 4, 32, PrefillSizes<128, 32>::SHARED, false, false, 1, "prefill"};
+    }
+    v = p.shape.D == 64 ? Variant{(const void *)fused_decode_64, 8, 32, DecodeSizes<64, 8>::SHARED, true, false, 1, "decode"}
+                        : Variant{(const void *)fused_decode_128, 8, 16, DecodeSizes<128, 8>::SHARED, true, false, 1, "decode"};
+    const int tiles = (p.C + v.tile - 1) / v.tile;
+    v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), (tiles + v.warps - 1) / v.warps));
+    return v;
+}
+
+static FILE *out;
+static const char *separator = "";
+
+static void print_times(const char *key, const Times &t) {
+    fprintf(out, ", \"%s\": {\"median\": %.3f, \"fastest\": %.3f, \"slowest\": %.3f}", key, t.median, t.fastest, t.slowest);
+}
+
+// Measures a problem with our production kernel and llama.cpp's, and prints it.
+static void measure(const Problem &p, double copy, const std::vector<float> &host_queries) {
+    Variant v = production(p);
+    fprintf(out, "%s\n    {\"shape\": \"%s\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"tokens\": %d, \"context\": %d", separator,
+            p.shape.name.c_str(), p.shape.H, p.shape.G, p.shape.D, p.T, p.C);
+    separator = ",";
+    if (v.decode) {
+        fprintf(out, ", \"splits\": %d, \"kv_bytes\": %.0f", v.splits, p.kv_bytes());
+    }
+    fprintf(stderr, "%-14s T %5d C %6d:", p.shape.name.c_str(), p.T, p.C);
+    for (const bool cold : {true, false}) {
+        if (!cold && !v.decode) {
+            continue; // a prefill computes more than it reads
+        }
+        const Series s = series(p, cold);
+        const char *const name = cold ? "cold" : "warm";
+        std::vector<std::pair<cudaGraphExec_t, cudaStream_t>> graphs;
+        graphs.push_back({capture(v, p, s), stream});
+        const double nmse = verified(v, p, s, graphs[0].first);
+        Variant early = v;
+        early.pdl = true;
+        if (v.decode) {
+            graphs.push_back({capture(early, p, s), stream});
+            verified(early, p, s, graphs[1].first);
+        }
+        double llama_nmse = 0;
+#ifdef WITH_LLAMA
+        if (with_llama) {
+            graphs.push_back({llama_capture(p, s, host_queries), llama_stream()});
+            CHECK(cudaGraphLaunch(graphs.back().first, graphs.back().second));
+            CHECK(cudaStreamSynchronize(graphs.back().second));
+            llama_nmse = error_of(p, llama_result(p).data(), (s.launches - 1) % s.sets);
+        }
+#endif
+        const std::vector<Times> times = replay(graphs, s.launches, 31);
+        fprintf(out, ",\n     \"%s\": {\"launches\": %d, \"sets\": %d, \"ours_nmse\": %.3g", name, s.launches, s.sets, nmse);
+        print_times("ours_us", times[0]);
+        const double gbs = p.kv_bytes() / times[0].median / 1e3;
+        double flops = 0;
+        for (int t = 0; t < p.T; t++) {
+            flops += 4.0 * p.shape.H * p.shape.D * (p.C - p.T + t + 1);
+        }
+        if (v.decode) {
+            fprintf(out, ", \"ours_gb_s\": %.1f, \"share_of_copy\": %.4f", gbs, gbs / copy);
+            print_times("ours_early_us", times[1]);
+            fprintf(out, ", \"early_share_of_copy\": %.4f", p.kv_bytes() / times[1].median / 1e3 / copy);
+            fprintf(stderr, "  %s %.2f us, %.0f GB/s, %.1f %% of copy, early %.2f us, %.1f %%", name, times[0].median, gbs, 100 * gbs / copy,
+                    times[1].median, 100 * p.kv_bytes() / times[1].median / 1e3 / copy);
+        } else {
+            fprintf(out, ", \"ours_tflops\": %.1f", flops / times[0].median / 1e6);
+            fprintf(stderr, "  %.1f us, %.1f TFLOP/s", times[0].median, flops / times[0].median / 1e6);
+        }
+        if (with_llama) {
+            print_times("llama_us", times.back());
+            fprintf(out, ", \"llama_nmse\": %.3g, \"speedup\": %.3f", llama_nmse, times.back().median / times[0].median);
+            fprintf(stderr, ", llama %.2f us (x%.2f), nmse %.1e, llama %.1e", times.back().median, times.back().median / times[0].median, nmse,
+                    llama_nmse);
+        } else {
+            fprintf(stderr, ", nmse %.1e", nmse);
+        }
+        fprintf(out, "}");
+        for (auto &g : graphs) {
+            CHECK(cudaGraphExecDestroy(g.first));
+        }
+    }
+    fprintf(out, "}");
+    fprintf(stderr, "\n");
+}
+
+// Measures one variant of a kernel, cold, and prints it.
+static void sweep_one(const Variant &v, const Problem &p) {
+    cudaFuncAttributes attributes;
+    CHECK(cudaFuncGetAttributes(&attributes, v.kernel));
+    const Series s = series(p, true);
+    const cudaGraphExec_t exec = capture(v, p, s);
+    verified(v, p, s, exec);
+    const Times t = replay({{exec, stream}}, s.launches, 9)[0];
+    CHECK(cudaGraphExecDestroy(exec));
+    fprintf(out, "%s\n    {\"kernel\": \"%s\", \"head_dim\": %d, \"registers\": %d, \"spilled_bytes\": %d, \"tokens\": %d, \"context\": %d, \"splits\": %d",
+            separator, v.name.c_str(), p.shape.D, attributes.numRegs, (int)attributes.localSizeBytes, p.T, p.C, v.splits);
+    print_times("us", t);
+    fprintf(out, "}");
+    separator = ",";
+    fprintf(stderr, "%-40s D %3d regs %3d spill %4d T %5d C %6d splits %3d: %8.2f us\n", v.name.c_str(), p.shape.D, attributes.numRegs,
+            (int)attributes.localSizeBytes, p.T, p.C, v.splits, t.median);
+}
+
+static const Shape small = {"qwen2.5-0.5b", 14, 2, 64}, large = {"qwen2.5-7b", 28, 4, 128};
+
+static void sweep() {
+    const std::vector<Variant> decode64 = {
+        decode_variant<64, 4, 16, 1>(),  decode_variant<64, 4, 32, 1>(), decode_variant<64, 4, 32, 4>(), decode_variant<64, 4, 64, 1>(),
+        decode_variant<64, 8, 16, 1>(),  decode_variant<64, 8, 16, 2>(), decode_variant<64, 8, 32, 1>(), decode_variant<64, 8, 32, 2>(),
+        decode_variant<64, 8, 64, 1>(),  decode_variant<64, 12, 32, 1>(), decode_variant<64, 16, 16, 1>(), decode_variant<64, 16, 32, 1>()};
+    const std::vector<Variant> decode128 = {decode_variant<128, 4, 16, 1>(), decode_variant<128, 8, 16, 1>(), decode_variant<128, 8, 32, 1>(),
+                                            decode_variant<128, 12, 16, 1>()};
+    const int contexts[] = {1024, 4096, 16384, 65536, 131072};
+    const int splits[] = {1, 2, 3, 4, 6, 8, 11, 16, 22, 33, 44, 66, 99, 132, 198, 264};
+    for (const Shape &shape : {small, large}) {
+        for (Variant v : shape.D == 64 ? decode64 : decode128) {
+            for (const int C : contexts) {
+                const Problem p = {shape, 1, C};
+                if (2 * p.side() > pool_elements || (shape.D == 128 && C != 4096 && C != 65536)) {
+                    continue;
+                }
+                const int blocks = v.tile * v.warps;
+                for (const int n : splits) {
+                    // Between two warps without a tile for one with, and a hundred
+                    // rounds; and between half the multiprocessors and four times.
+                    if (n > 1 && (long long)n * blocks > 2LL * C) {
+                        continue;
+                    }
+                    if (C > 16384 && n * units_of(p) < gpu.multiProcessorCount / 2) {
+                        continue;
+                    }
+                    if (C <= 4096 && n < C / 4096 * 2) {
+                        continue;
+                    }
+                    if (v.shared / 32 - 2 * shape.D * 4 < n && n > 200) {
+                        continue; // its shares might not fit
+                    }
+                    v.splits = n;
+                    sweep_one(v, p);
+                }
+            }
+        }
+    }
+    const std::vector<Variant> prefill64 = {
+        prefill_variant<64, 4, 64, 1, true>(), prefill_variant<64, 4, 32, 1, true>(), prefill_variant<64, 4, 32, 4, true>(),
+        prefill_variant<64, 8, 64, 1, true>(), prefill_variant<64, 8, 32, 1, true>(),  prefill_variant<64, 4, 64, 1, false>(),
+        prefill_variant<64, 4, 64, 4, false>(), prefill_variant<64, 8, 64, 1, false>()};
+    const std::vector<Variant> prefill128 = {prefill_variant<128, 4, 32, 1, true>(), prefill_variant<128, 4, 64, 1, true>(),
+                                             prefill_variant<128, 8, 32, 1, true>(), prefill_variant<128, 4, 32, 1, false>()};
+    for (const Shape &shape : {small, large}) {
+        for (const Variant &v : shape.D == 64 ? prefill64 : prefill128) {
+            for (const int T : {512, 2048, 8192}) {
+                sweep_one(v, {shape, T, T});
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    bool sweeping = false;
+    out = stdout;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--sweep") == 0) {
+            sweeping = true;
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+            out = fopen(argv[++i], "w");
+            if (out == nullptr) {
+                perror(argv[i]);
+                return 2;
+            }
+        } else {
+            fprintf(stderr, "usage: attention_bench [--sweep] [--out FILE]\n");
+            return 2;
+        }
+    }
+    CHECK(cudaGetDeviceProperties(&gpu, 0));
+    CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    int driver, runtime;
+    CHECK(cudaDriverGetVersion(&driver));
+    CHECK(cudaRuntimeGetVersion(&runtime));
+    const double copy = copy_bandwidth();
+
+    pool_elements = 512ull << 20 >> 1;
+#ifdef WITH_LLAMA
+    pool = llama_open(pool_elements);
+    with_llama = pool != nullptr;
+#endif
+    if (pool == nullptr) {
+        CHECK(cudaMalloc(&pool, pool_elements * sizeof(*pool)));
+    }
+    fill_half<<<4096, 256, 0, stream>>>((__half *)pool, pool_elements);
+    const size_t most = 8192ull * 28 * 128, most_splits = 1024;
+    CHECK(cudaMalloc(&queries, most * sizeof(float)));
+    CHECK(cudaMalloc(&results, most * sizeof(float)));
+    CHECK(cudaMalloc(&expected, 64 * 128 * sizeof(float)));
+    CHECK(cudaMalloc(&partial, most_splits * 28 * 128 * sizeof(float)));
+    CHECK(cudaMalloc(&extremes, most_splits * 28 * sizeof(float2)));
+    CHECK(cudaMalloc(&tickets, 64 * sizeof(unsigned)));
+    CHECK(cudaMemset(tickets, 0, 64 * sizeof(unsigned)));
+    fill_float<<<1024, 256, 0, stream>>>(queries, most, 2.0f);
+    CHECK(cudaStreamSynchronize(stream));
+    std::vector<float> host_queries(most);
+    CHECK(cudaMemcpy(host_queries.data(), queries, most * sizeof(float), cudaMemcpyDeviceToHost));
+
+    fprintf(stderr, "%s, %d multiprocessors, L2 %.0f MB, copy %.0f GB/s, llama.cpp %s\n", gpu.name, gpu.multiProcessorCount,
+            gpu.l2CacheSize / 1e6, copy, with_llama ? "present" : "absent");
+    fprintf(out, "{\n  \"schema\": 1,\n  \"machine\": {\"gpu\": \"%s\", \"multiprocessors\": %d, \"l2_bytes\": %d, \"cuda_driver\": %d, \"cuda_runtime\": %d},\n",
+            gpu.name, gpu.multiProcessorCount, gpu.l2CacheSize, driver, runtime);
+    fprintf(out, "  \"copy_gb_s\": %.1f,\n  \"decode\": [", copy);
+    for (const int C : {1024, 4096, 16384, 65536, 131072}) {
+        measure({small, 1, C}, copy, host_queries);
+    }
+    for (const int C : {4096, 65536}) {
+        measure({large, 1, C}, copy, host_queries);
+    }
+    fprintf(out, "\n  ],\n  \"prefill\": [");
+    separator = "";
+    for (const int T : {512, 2048, 8192}) {
+        measure({small, T, T}, copy, host_queries);
+    }
+    for (const int T : {2048}) {
+        measure({large, T, T}, copy, host_queries);
+    }
+    fprintf(out, "\n  ]");
+    if (sweeping) {
+        fprintf(out, ",\n  \"sweep\": [");
+        separator = "";
+        sweep();
+        fprintf(out, "\n  ]");
+    }
+    fprintf(out, "\n}\n");
+    if (fclose(out) != 0) {
+        perror("attention_bench: writing");
+        return 1;
+    }
+    return 0;
+}

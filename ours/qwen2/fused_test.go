@@ -234,4 +234,3 @@ func TestFusedPrefill(t *testing.T) {
 		}
 	}
 }
-

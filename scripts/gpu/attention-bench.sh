@@ -3,8 +3,8 @@
 #
 #     scripts/gpu/attention-bench.sh OUT.json [--sweep]
 #
-# Needs nvcc. Where libggml-cuda.so is built (scripts/reference-cuda.sh) and the
-# sources it was built from are at hand (bin/llama-cuda-sources.tar.xz, or Go's
+# Nothing else may use the GPU meanwhile. Needs nvcc. Where libggml-cuda.so is built (scripts/reference-cuda.sh) and the
+# sources it was built from are at hand (bin/llama-cuda-sources.tar.gz, or Go's
 # module cache) llama.cpp's flash attention is measured beside ours; else, and
 # when that part does not build, ours and copy bandwidth alone, and a line says so.
 set -euo pipefail
@@ -27,7 +27,7 @@ build() { nvcc -O3 -std=c++17 -arch="sm_$arch" -cudart shared "$@"; }
 
 # ggml finds the folder of ggml's sources, or fails.
 ggml() {
-    local archive=bin/llama-cuda-sources.tar.xz
+    local archive=bin/llama-cuda-sources.tar.gz
     if [ -f "$archive" ]; then
         tar -xf "$archive" -C "$work" ml/backend/ggml/ggml
         echo "$work/ml/backend/ggml/ggml"

@@ -131,6 +131,7 @@ def synthetic(r):
 def to_verdict(r):
     """Seconds from the command to the verdict: 0.5B shape, haiku, 16 steps, with the model in the page cache."""
     r.llama()
+    quiet(r)
     runs = [diff(r.work, f"to-verdict-{i}", "--model", r.model(), "--prompt", "haiku", "--steps", "16", reference=LLAMA_CUDA) for i in range(3)]
     return {"runs": runs, "seconds": sorted(d["seconds"] for d in runs)[1], "bar": 15}
 
@@ -195,8 +196,21 @@ def check(work, tool):
 
 def start_beside(r):
     """Starts what takes long and can run beside the other stages."""
-    r.beside["device_tests"] = r.pool.submit(device_tests)
-    r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+    if not r.beside:
+        r.beside["device_tests"] = r.pool.submit(device_tests)
+        r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+
+
+def while_building(r):
+    """Starts it early when there is a build to wait for anyway; else after what is timed."""
+    if not r.backend.done():
+        start_beside(r)
+
+
+def quiet(r):
+    """Waits for what runs beside: the next stage is timed."""
+    for f in [r.beside["device_tests"], *r.beside["sanitizer"]] if r.beside else []:
+        f.result(process.clock.left())
 
 
 def device_tests_end(r):
@@ -242,6 +256,7 @@ def capture(r):
     if not os.path.exists("bin/llamacpp.test"):
         return {"skipped": "no bin/llamacpp.test; make gpu-pack builds it"}
     r.llama()
+    quiet(r)
     status, out, err, seconds = run([os.path.abspath("bin/llamacpp.test"), "-test.run", "^$", "-test.bench", "Recording/llama.cpp:cuda/prompt=(1|30)$/",
                                      "-test.benchtime", "7x", "-test.timeout", "100s"], 110, ATTNDIFF_BENCH_MODEL=r.model())
     rows = []
@@ -253,8 +268,9 @@ def capture(r):
 
 
 def attention(r):
-    """Fused attention against llama.cpp's flash attention and the copy bandwidth. What runs beside makes its times too long."""
+    """Fused attention against llama.cpp's flash attention and the copy bandwidth."""
     r.llama()
+    quiet(r)
     out = os.path.join(r.work, "attention.json")
     status, text, err, seconds = run(["scripts/gpu/attention-bench.sh", out], 200)
     found = {"exit": status, "seconds": seconds, "log": last(text + err, 30)}
@@ -291,13 +307,14 @@ def faults(r):
     return table
 
 
-# In order of worth. A run of some of them alone still starts what runs beside.
+# In order of worth.
 STAGES = {
-    "machine": machine, "first": first, "golden": golden, "beside": start_beside, "ours_cpu": ours_cpu, "repeat": repeat,
+    "machine": machine, "first": first, "golden": golden, "while-building": while_building, "ours_cpu": ours_cpu, "repeat": repeat,
     "llama_first": llama_first, "doctor": doctor, "kernels": launched, "attention": attention, "to_verdict": to_verdict,
-    "llama_cuda": llama_cuda, "fused": fused, "capture": capture, "device_tests": device_tests_end, "sanitizer": sanitizer,
-    "faults": faults, "synthetic": synthetic,
+    "capture": capture, "beside": start_beside, "llama_cuda": llama_cuda, "fused": fused, "device_tests": device_tests_end,
+    "sanitizer": sanitizer, "faults": faults, "synthetic": synthetic,
 }
+UNASKED = ("while-building", "beside")
 
 
 def problems(evidence):
@@ -365,7 +382,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         r = Run(options.out, work)
         for name, stage in STAGES.items():
-            if name != "beside" and name not in options.only or name in options.without:
+            if name not in options.only and name not in UNASKED or name in options.without:
                 continue
             if process.clock.left() < 5:
                 evidence[name] = {"error": "not run: the budget was spent"}

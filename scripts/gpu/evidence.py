@@ -41,7 +41,7 @@ class Run:
     def __init__(self, out, work):
         self.out, self.work = out, work
         self.libraries, self.beside = "", {}
-        self.pool = concurrent.futures.ThreadPoolExecutor(8)
+        self.pool = concurrent.futures.ThreadPoolExecutor(12)
         self.backend = self.pool.submit(self.build_backend)
         self.synthetic = self.pool.submit(self.synthesize)
 
@@ -180,16 +180,16 @@ def golden(r):
     return {"exit": status, "file": os.path.basename(path), "error": last(err) if status else None}
 
 
-def check(work, tool):
+def check(work, tool, path):
     """One of NVIDIA's checkers over a recording. The device's own checks are
     off: they fill memory, and initcheck is to see what nobody wrote."""
     program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
     command = ["nice", program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
-               "--prompt", "haiku", "--steps", "2", "--timeout", "4m"]
-    status, out, err, seconds = run([*command, "--out", os.path.join(work, tool + ".safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
+               "--prompt", "haiku", "--steps", "2", "--timeout", "4m", *(["--path", path] if path else [])]
+    status, out, err, seconds = run([*command, "--out", os.path.join(work, f"{tool}-{path}.safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
     text = out + err
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-    return {"tool": tool, "exit": status, "seconds": seconds, "summaries": summaries,
+    return {"tool": f"{tool} {path}".strip(), "exit": status, "seconds": seconds, "summaries": summaries,
             "clean": bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries),
             "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
 
@@ -198,7 +198,9 @@ def start_beside(r):
     """Starts what takes long and can run beside the other stages."""
     if not r.beside:
         r.beside["device_tests"] = r.pool.submit(device_tests)
-        r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool) for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+        paths = ("unfused", "fused") if has_path() else ("",)
+        r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool, path) for path in paths
+                                 for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
 
 
 def while_building(r):

@@ -68,7 +68,7 @@ log=$here/log
 generator=()
 ! command -v ninja >/dev/null || generator=(-G Ninja)
 cmake -S "$sources" -B "$here/build" "${generator[@]}" \
-    -DCMAKE_CUDA_ARCHITECTURES="$arch-real" \
+    -DCMAKE_CUDA_COMPILER="$(command -v nvcc)" -DCMAKE_CUDA_ARCHITECTURES="$arch-real" \
     -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON \
     -DCMAKE_DISABLE_FIND_PACKAGE_Vulkan=ON \
     -DCMAKE_HIP_COMPILER=NOTFOUND >"$log" 2>&1 ||

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,5 +42,30 @@ func TestCheck(t *testing.T) {
 				t.Errorf("more than a line: %q", err)
 			}
 		})
+	}
+}
+
+// TestKernels: rows as kernels.py writes them, none, and a damaged file.
+func TestKernels(t *testing.T) {
+	dir := t.TempDir()
+	if list, err := evidence.Kernels(dir); list != nil || err != nil {
+		t.Errorf("without a file: %v, %v", list, err)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "kernels.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`[{"tap": "kqv", "engine": "llama.cpp:cuda", "phase": "decode", "variant": "flash attention", "kernel": "flash_attn_ext_vec<64>",
+		"grid": [1, 3, 14], "block": [32, 4, 1], "shared_bytes": 2304, "microseconds": 5.25, "launches": 3}]`)
+	want := []evidence.Kernel{{Tap: "kqv", Engine: "llama.cpp:cuda", Phase: "decode", Variant: "flash attention", Kernel: "flash_attn_ext_vec<64>",
+		Grid: [3]int{1, 3, 14}, Block: [3]int{32, 4, 1}, SharedBytes: 2304, Microseconds: 5.25, Launches: 3}}
+	if list, err := evidence.Kernels(dir); err != nil || !slices.Equal(list, want) {
+		t.Errorf("%+v, %v; want %+v", list, err, want)
+	}
+	write(`[{"tap": 3}]`)
+	if _, err := evidence.Kernels(dir); err == nil || !strings.Contains(err.Error(), "kernels.json: ") {
+		t.Errorf("a damaged file: %v", err)
 	}
 }

@@ -368,7 +368,7 @@ def pack(r):
                 tar.add(path, name)
     made = r.backend.result() if r.backend.done() else {}
     if made.get("how") == "built" and made["exit"] == 0:
-        run(["bash", "-c", 'tar -C "$0" -cz . | split -b 15M - "$1/llama-cuda-built.tar.gz."', CACHE, r.out], 60)
+        run(["bash", "-c", 'tar -C "$0" -cz . | split -b 16000000 - "$1/llama-cuda-built.tar.gz."', CACHE, r.out], 60)
 
 
 def main():

@@ -61,7 +61,7 @@ esac
 PATH=$PATH:/usr/local/cuda/bin
 command -v nvcc >/dev/null || fail "no nvcc; install the CUDA toolkit, or put its bin folder on PATH"
 command -v cmake >/dev/null || fail "no cmake; run apt-get install cmake"
-arch=${CUDA_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)}
+arch=${CUDA_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d . || true)}
 [[ $arch =~ ^[0-9]+$ ]] || fail "nvidia-smi names no GPU to build for; set CUDA_ARCH, such as 90"
 
 log=$here/log
@@ -72,7 +72,7 @@ cmake -S "$sources" -B "$here/build" "${generator[@]}" \
     -DCMAKE_BUILD_RPATH_USE_ORIGIN=ON \
     -DCMAKE_DISABLE_FIND_PACKAGE_Vulkan=ON \
     -DCMAKE_HIP_COMPILER=NOTFOUND >"$log" 2>&1 ||
-    { tail -n 30 "$log" >&2; fail "cmake cannot configure $module $version"; }
+    { grep -A 4 'CMake Error' "$log" >&2 || tail -n 10 "$log" >&2; fail "cmake cannot configure $module $version"; }
 cmake --build "$here/build" --target ggml-cuda --target ggml-base --parallel "${JOBS:-$(nproc)}" >"$log" 2>&1 ||
     { grep -E 'error|FAILED' "$log" | head -n 30 >&2; fail "the build of ggml-cuda for sm_$arch failed"; }
 

@@ -34,9 +34,9 @@ type opened struct {
 // openEmu opens our kernels compiled for the CPU, with the emulator's checks
 // on. A run goes on after a check fails, so that the verdict shows what came of
 // it; Warnings says which kernel it was. A seed shuffles the order of blocks
-// and threads, and places buffers so that a read outside of them is stopped: an
-// odd one past the end, an even one before the start. No correct kernel depends
-// on either.
+// and threads, places buffers so that a read outside of them is stopped - past
+// the end by an odd seed, before the start by an even one - and has memory that
+// nobody wrote hold a huge number. No correct kernel depends on any of these.
 func openEmu(spec session.Spec) (session.Engine, error) {
 	return Emulate(spec, kernels.Default(), nil)
 }
@@ -49,7 +49,8 @@ func Emulate(spec session.Spec, src kernels.Source, watch func(device.Launch)) (
 		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Watch: watch}
 		if spec.Seed != 0 {
 			options.Order, options.Seed = "shuffle", int64(spec.Seed)
-			options.Edge = []string{"start", "end"}[spec.Seed%2]
+			odd := spec.Seed % 2
+			options.Edge, options.Huge = []string{"start", "end"}[odd], []int{-1, 1}[odd]
 		}
 		dev, err := emu.Open(src, options)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,8 +36,12 @@ func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, stri
 		if _, err := r.Do(ctx, job); err != nil {
 			return nil, "", err
 		}
-		if err := differing(first, again, counts); err != nil {
+		differ, err := Differing(first, again)
+		if err != nil {
 			return nil, "", err
+		}
+		for _, k := range differ {
+			counts[k]++
 		}
 		if len(counts) > 0 && kept == "" {
 			kept = again
@@ -47,17 +52,18 @@ func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, stri
 	return inOrder(counts), kept, nil
 }
 
-// differing compares two recordings of one job bit for bit and counts each
-// key that differs. A recording that only one of them has differs.
-func differing(first, again string, counts map[tap.Key]int) error {
+// Differing compares two recordings of one job bit for bit and returns the keys
+// that differ, in execution order. A recording that only one of them has
+// differs.
+func Differing(first, again string) ([]tap.Key, error) {
 	a, err := trace.Open(first)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer a.Close()
 	b, err := trace.Open(again)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer b.Close()
 	differs := map[tap.Key]bool{}
@@ -70,10 +76,10 @@ func differing(first, again string, counts map[tap.Key]int) error {
 			continue
 		}
 		if x, err = a.Raw(k, x); err != nil {
-			return err
+			return nil, err
 		}
 		if y, err = b.Raw(k, y); err != nil {
-			return err
+			return nil, err
 		}
 		if !bytes.Equal(x, y) {
 			differs[k] = true
@@ -85,12 +91,9 @@ func differing(first, again string, counts map[tap.Key]int) error {
 		}
 	}
 	if err := chosen(a, b, differs); err != nil {
-		return err
+		return nil, err
 	}
-	for k := range differs {
-		counts[k]++
-	}
-	return nil
+	return slices.SortedFunc(maps.Keys(differs), tap.Key.Compare), nil
 }
 
 // chosen marks the steps after which two recordings of one job chose

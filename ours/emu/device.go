@@ -41,6 +41,9 @@ type Options struct {
 	Ordinary bool
 	// Watch, unless nil, is told of every launch before it runs.
 	Watch func(device.Launch)
+	// Huge, 1 or -1, fills memory with a number of this sign, larger than any
+	// that a model computes, instead of NaN: a maximum passes over NaN.
+	Huge int
 	// CacheDir is where compiled kernels are kept; "" is the user's cache.
 	CacheDir string
 }

@@ -17,6 +17,10 @@ const (
 	guardPattern  = 0x7fea // guard zones (block.h: GUARD)
 	// ordinaryPattern is a finite number instead: 1 as f16, 0.0078 as bf16 and f32.
 	ordinaryPattern = 0x3c00
+	// hugePattern is the largest f16, and 2.7e36 as bf16 and f32; with the sign
+	// bit, the lowest.
+	hugePattern = 0x7bff
+	signBit     = 0x8000
 )
 
 // freshPattern is what the n-th launch's outputs are filled with. It changes
@@ -34,20 +38,24 @@ func freshPattern(n int) uint16 {
 	return p
 }
 
-// unused is what memory holds that nothing was written to yet.
-func (o Options) unused() uint16 {
-	if o.Ordinary {
-		return ordinaryPattern
-	}
-	return poisonPattern
-}
+// unused is what memory holds that nothing was written to yet, and what a
+// shuffle gives that no lane takes part in.
+func (o Options) unused() uint16 { return o.instead(poisonPattern) }
 
 // guard is what guard zones hold.
-func (o Options) guard() uint16 {
-	if o.Ordinary {
+func (o Options) guard() uint16 { return o.instead(guardPattern) }
+
+// instead is the number that the options ask for instead of a NaN.
+func (o Options) instead(nan uint16) uint16 {
+	switch {
+	case o.Ordinary:
 		return ordinaryPattern
+	case o.Huge > 0:
+		return hugePattern
+	case o.Huge < 0:
+		return hugePattern | signBit
 	}
-	return guardPattern
+	return nan
 }
 
 // fill fills memory with the pattern; an odd last byte gets its low half.

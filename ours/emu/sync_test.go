@@ -202,6 +202,41 @@ func TestShuffleFromAbsentLanes(t *testing.T) {
 	}
 }
 
+// What holds NaN for a look at sums holds a huge number of either sign for a
+// look at maxima and minima: unwritten memory of every kind, guard zones, what
+// absent lanes give.
+func TestHuge(t *testing.T) {
+	for _, sign := range []int{1, -1} {
+		huge := func(what string, list []float32, skip func(i int) bool) {
+			t.Helper()
+			for i, v := range list {
+				if !skip(i) && !(float32(sign)*v > 1e36) {
+					t.Errorf("%s: element %d is %v", what, i, v)
+				}
+			}
+		}
+		none := func(int) bool { return false }
+		options := Options{Checks: true, Strict: true, Huge: sign}
+		b := open(t, options, "sync.cu")
+		y := b.alloc(4*3*32*2, "y")
+		if err := b.Launch(device.Launch{Kernel: "unwritten_shared", Grid: device.Dim3{X: 2}, Block: device.Dim3{X: 32}, SharedBytes: 4 * 32, Args: []device.Arg{at(y)}}); err != nil {
+			t.Fatal(err)
+		}
+		huge("shared memory", get[float32](b, y), none)
+		y = b.alloc(4*3*31, "y")
+		b.must("absent_lanes", 1, 31, at(y))
+		huge("absent lanes", get[float32](b, y), func(i int) bool { return i/3 == 7 }) // which makes no shuffle
+
+		b = open(t, options, "memory.cu")
+		x, one := b.alloc(400, "x"), b.alloc(4, "y")
+		for _, index := range []int{0, 99, 100, -1} {
+			b.must("read_at", 1, 1, at(x), at(one), device.Int(index))
+			huge("global memory", get[float32](b, one), none)
+		}
+		wantError(t, b.run("write_shifted", 1, 128, at(x), device.Int(100), device.Int(1)), "wrote 4 bytes past the end")
+	}
+}
+
 func TestVotes(t *testing.T) {
 	b := open(t, strict, "sync.cu")
 	const threads = 64

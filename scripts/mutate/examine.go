@@ -89,9 +89,7 @@ func newLab(ctx context.Context, dir, self string, src kernels.Source, trials []
 		if found.Fate != Survived {
 			return nil, fmt.Errorf("trial %s: the kernels as they are come out as %s: %s", t.name, found.Fate, found.What)
 		}
-		if t.clean, err = trace.Open(clean + "-0"); err != nil {
-			return nil, err
-		}
+		t.clean = clean + "-0"
 		if t.taps, err = logged(log); err != nil {
 			return nil, err
 		}
@@ -253,37 +251,22 @@ func (t *trial) judge(f *Finding, file string, reached []string) error {
 // changes says where a recording, nothing wrong with it, differs from that of
 // the kernels as they are.
 func (t *trial) changes(f *Finding, file string) error {
-	if t.clean == nil || f.Changes != "" {
+	if t.clean == "" || f.Changes != "" {
 		return nil
 	}
-	ours, err := trace.Open(file)
-	if err != nil {
-		return err
-	}
-	defer ours.Close()
-	k, differs, err := firstDifference(t.clean, ours)
-	if differs {
-		f.Changes = fmt.Sprintf("%s of trial %s", k, t.name)
+	differ, err := session.Differing(t.clean, file)
+	if len(differ) > 0 {
+		f.Changes = fmt.Sprintf("%s of trial %s", differ[0], t.name)
 	}
 	return err
 }
 
 // repeat holds a recording against the first one of the same kernels.
 func (t *trial) repeat(f *Finding, first, file string, reached []string) error {
-	a, err := trace.Open(first)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	b, err := trace.Open(file)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	k, differs, err := firstDifference(a, b)
-	if differs {
-		f.Fate, f.What = Unstable, fmt.Sprintf("%s: other bits in another order of threads", k)
-		f.Located = t.at(k, reached)
+	differ, err := session.Differing(first, file)
+	if len(differ) > 0 {
+		f.Fate, f.What = Unstable, fmt.Sprintf("%s: comes out differently in a repeated run", differ[0])
+		f.Located = t.at(differ[0], reached)
 	}
 	return err
 }
@@ -304,23 +287,4 @@ func (t *trial) failed(f *Finding, died *session.Failure, reached []string) {
 // at reports whether one of the kernels computes the tap.
 func (t *trial) at(k tap.Key, reached []string) bool {
 	return slices.ContainsFunc(reached, func(name string) bool { return slices.Contains(t.taps[name], k.Tap) })
-}
-
-// firstDifference is the first recording that is not the same bit for bit in
-// two traces of one job.
-func firstDifference(a, b *trace.Reader) (tap.Key, bool, error) {
-	var x, y []byte
-	for _, k := range a.Keys() {
-		var err error
-		if x, err = a.Raw(k, x); err != nil {
-			return k, false, err
-		}
-		if y, err = b.Raw(k, y); err != nil {
-			return k, false, err
-		}
-		if !bytes.Equal(x, y) {
-			return k, true, nil
-		}
-	}
-	return tap.Key{}, false, nil
 }

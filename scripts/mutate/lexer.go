@@ -2,7 +2,6 @@ package main
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"attndiff/ours/kernels"
@@ -31,10 +30,10 @@ var (
 	intParam  = regexp.MustCompile(`\bint\s+([A-Za-z_]\w*)\s*(?:,|$)`)
 )
 
-// functions finds the function bodies of a file. Comments, preprocessor lines
-// and what they leave out hold no code.
+// functions finds the function bodies of a file. Comments and preprocessor
+// lines hold no code.
 func functions(f kernels.File) []function {
-	code := compiled(kernels.Blank(f.Text))
+	code := everywhere(kernels.Blank(f.Text))
 	var list []function
 	for from := 0; ; {
 		m := signature.FindStringSubmatchIndex(code[from:])
@@ -78,37 +77,35 @@ func tokens(code string, offset int) []token {
 	return list
 }
 
-// defined are the names that the emulator's compiler defines, of those that
-// kernels ask for.
-var defined = map[string]bool{"ATTNDIFF_EMULATOR": true}
+// conditional matches a preprocessor line that begins, parts or ends a branch.
+var conditional = regexp.MustCompile(`^#\s*(if|else|endif)\w*\b\s*(\w*)`)
 
-var conditional = regexp.MustCompile(`^#\s*(ifdef|ifndef|if|elif|else|endif)\b\s*(\w*)`)
+// emulator is the name that kernels ask for where the emulator needs other code
+// than a GPU.
+const emulator = "ATTNDIFF_EMULATOR"
 
-// compiled blanks preprocessor lines and the lines that they leave out of what
-// the emulator compiles. Of #if and #elif, whose conditions are about a GPU's
-// architecture, all branches stay.
-func compiled(code string) string {
+// everywhere blanks preprocessor lines and what they leave out for the emulator
+// or for a GPU: code that is not compiled here, and code that is no kernel's.
+func everywhere(code string) string {
 	lines := strings.SplitAfter(code, "\n")
-	type branch struct{ known, taken bool }
-	var open []branch
+	depth, apart := 0, 0 // how deep in branches, and where those for the emulator began
 	for i, l := range lines {
 		trimmed := strings.TrimSpace(l)
-		if m := conditional.FindStringSubmatch(trimmed); m != nil {
-			switch top := len(open) - 1; {
-			case m[1] == "ifdef" || m[1] == "ifndef":
-				open = append(open, branch{true, defined[m[2]] == (m[1] == "ifdef")})
-			case m[1] == "if":
-				open = append(open, branch{taken: true})
-			case top < 0: // a stray line, which the compiler will not take either
-			case m[1] == "endif":
-				open = open[:top]
-			case open[top].known:
-				open[top].taken = !open[top].taken
+		m := conditional.FindStringSubmatch(trimmed)
+		if m != nil && m[1] == "if" {
+			if depth++; apart == 0 && m[2] == emulator {
+				apart = depth
 			}
 		}
-		off := slices.ContainsFunc(open, func(b branch) bool { return !b.taken })
-		if off || strings.HasPrefix(trimmed, "#") {
-			lines[i] = strings.Repeat(" ", len(strings.TrimSuffix(l, "\n"))) + l[len(strings.TrimSuffix(l, "\n")):]
+		if apart > 0 || strings.HasPrefix(trimmed, "#") {
+			line := strings.TrimSuffix(l, "\n")
+			lines[i] = strings.Repeat(" ", len(line)) + l[len(line):]
+		}
+		if m != nil && m[1] == "endif" {
+			if depth == apart {
+				apart = 0
+			}
+			depth = max(0, depth-1)
 		}
 	}
 	return strings.Join(lines, "")

@@ -53,6 +53,11 @@ static __device__ int there(int a) { return a; }
 #if __CUDA_ARCH__ >= 800
 static __device__ int newer(int a) { return a; }
 #endif
+#else
+static __device__ int here_too(int a) { return a; }
+#endif
+#if __CUDA_ARCH__ >= 800
+static __device__ int some(int a) { return a; }
 #endif
 extern "C" __global__ void __launch_bounds__(256) kernel(float *y, int n) { y[n] = helper("a { brace"[0]); }
 `}
@@ -63,7 +68,7 @@ extern "C" __global__ void __launch_bounds__(256) kernel(float *y, int n) { y[n]
 		{"helper", "", "return v ;"},
 		{"templated", "T C", "if ( T > C ) { x [ 0 ] ; }"},
 		{"rows", "row", "return row * n ;"},
-		{"here", "a", "return a ;"},
+		{"some", "a", "return a ;"},
 		{"kernel", "n", `y [ n ] = helper ( " " [ 0 ] ) ;`},
 	}
 	got := functions(f)

@@ -99,7 +99,7 @@ func neighbours(text string) []string {
 		if n > 0 {
 			list = append(list, strconv.Itoa(n-1))
 		}
-		if n > 2 {
+		if n >= 8 {
 			list = append(list, strconv.Itoa(n/2))
 		}
 		return list
@@ -117,7 +117,8 @@ func neighbours(text string) []string {
 	return nil
 }
 
-// indices moves every index by one.
+// indices moves every index by one, unless a number in it that is moved does
+// the same.
 func indices(f kernels.File, fn function, add add) {
 	for i, t := range fn.body {
 		if t.text != "[" || i == 0 || !operand(fn.body[i-1]) || declared(fn.body[:i]) {
@@ -125,6 +126,9 @@ func indices(f kernels.File, fn function, add add) {
 		}
 		end := match(fn.body, i, "[", "]")
 		if end < 0 {
+			continue
+		}
+		if isNumber(fn.body[end-1]) && (end == i+2 || slices.Contains([]string{"+", "-"}, fn.body[end-2].text)) {
 			continue
 		}
 		close := fn.body[end].at
@@ -294,7 +298,7 @@ func statements(f kernels.File, fn function, add add) {
 	if len(fn.body) == 0 {
 		return
 	}
-	code := compiled(kernels.Blank(f.Text))
+	code := everywhere(kernels.Blank(f.Text))
 	from, to := fn.body[0].at, last(fn.body)
 	for at := strings.LastIndexByte(code[:from], '\n') + 1; at < to; {
 		end := at + strings.IndexByte(code[at:]+"\n", '\n')

@@ -10,6 +10,7 @@ import (
 
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
+	"attndiff/ours/qwen2"
 	"attndiff/traces/gguf"
 	"attndiff/traces/gguf/writer"
 	"attndiff/traces/synth"
@@ -25,27 +26,40 @@ type trial struct {
 	spec  synth.Spec
 	twist twist
 	kv    string
-	steps []int // tokens per step
+	path  qwen2.Path // of ours
+	steps []int      // tokens per step
 
 	model     string // its file, once written
 	id        session.Model
 	tokens    []int32
 	reference *trace.Reader        // llama.cpp's recording
-	clean     *trace.Reader        // that of the kernels as they are
+	clean     string               // file of that of the kernels as they are
 	taps      map[string][]tap.Tap // what each kernel launched computes
 }
 
 // twist changes values of a synthetic model on their way to the file.
 type twist func(m writer.Model, p gguf.Part, first int, dst []float32) error
 
-// The shapes: E = heads * head_dim. Slim has heads and rows of less than a
-// block, wide has heads of more than one block of dims in scores.cu and rows of
-// more than one block of threads. Deep is run until its text crosses two tiles
-// of 256 positions and is small in all else. eps is large enough to be seen.
+// The shapes: E = heads * head_dim. eps is large enough to be seen.
 var (
+	// Heads and rows of less than a block.
 	slim = synth.Spec{Layers: 2, Embd: 96, Heads: 8, HeadsKV: 2, FF: 64, Vocab: 300, RMSEps: 1e-2}
+	// Heads of more than one block of dims in scores.cu, rows of more than one
+	// block of threads.
 	wide = synth.Spec{Layers: 1, Embd: 480, Heads: 6, HeadsKV: 2, FF: 352, Vocab: 331, RMSEps: 1e-2}
+	// Small in all but the length of its text, which crosses two tiles of 256
+	// positions.
 	deep = synth.Spec{Layers: 1, Embd: 32, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	// More than one block of pairs in rope.cu and of a position's elements in
+	// kv_cache.cu.
+	broad = synth.Spec{Layers: 1, Embd: 576, Heads: 3, HeadsKV: 3, FF: 32, Vocab: 290, RMSEps: 1e-2}
+
+	// The head sizes of the fused kernels, fewer query heads to a KV head than a
+	// block of fused_decode.cu takes and more.
+	few64  = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	many64 = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	deep64 = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	few128 = synth.Spec{Layers: 1, Embd: 4 * 128, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 )
 
 // trials lists the runs, those first that show most for their time.
@@ -54,17 +68,29 @@ func trials() []*trial {
 	short, long := []int{32, 1, 9, 8, 1}, []int{256, 1, 3, 250, 1}
 	return []*trial{
 		{name: "slim F16", spec: typed(slim, "F16"), kv: "f16", steps: short},
+		{name: "fused few 64", spec: typed(few64, "F16"), kv: "f16", path: qwen2.Fused, steps: short},
 		{name: "wide Q8_0", spec: typed(wide, "Q8_0"), kv: "f32", steps: short},
-		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long},
-		{name: "from one token BF16", spec: typed(slim, "BF16"), kv: "f32", steps: []int{1, 1, 6, 1}},
-		{name: "loud scores F32", spec: typed(slim, "F32"), twist: loud, kv: "f32", steps: short},
-		{name: "equal logits F32", spec: typed(slim, "F32"), twist: equal, kv: "f32", steps: []int{3, 1, 1}},
+		{name: "loud F32", spec: typed(slim, "F32"), twist: loud, kv: "f32", steps: short},
+		{name: "equal logits F32", spec: typed(slim, "F32"), twist: equal, kv: "f32", steps: []int{3, 1, 1, 1, 1, 1}},
+		{name: "last logit F32", spec: untied(slim, "F32"), twist: lone, kv: "f32", steps: []int{3, 1, 1, 1, 1, 1}},
 		{name: "NaN logits F32", spec: typed(slim, "F32"), twist: overflow, kv: "f32", steps: []int{3, 1}},
+		{name: "fused few 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: short},
+		{name: "fused many 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 1, 17, 1}},
+		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}},
+		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long},
+		{name: "fused deep 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: long},
+		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}},
 	}
 }
 
 func typed(s synth.Spec, typ string) synth.Spec {
 	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 1024, 1e4, 1
+	return s
+}
+
+func untied(s synth.Spec, typ string) synth.Spec {
+	s = typed(s, typ)
+	s.Untied = true
 	return s
 }
 
@@ -80,21 +106,41 @@ func loud(m writer.Model, p gguf.Part, first int, dst []float32) error {
 	return err
 }
 
-// equal repeats the first rows of the embedding, so that each logit is there
-// many times and the lowest index is to be chosen.
+// equal repeats a few rows of the embedding, neighbours among them, so that each
+// logit is there many times and the lowest index is to be chosen.
 func equal(m writer.Model, p gguf.Part, first int, dst []float32) error {
-	const period = 7
-	if p.Name != gguf.TokenEmbd {
+	const different = 7
+	return byRow(m, p, gguf.TokenEmbd, first, dst, func(row int) int { return (row + 1) / 2 % different })
+}
+
+// lone has two logits, that of the last token half of all others': negative, it
+// is the largest.
+func lone(m writer.Model, p gguf.Part, first int, dst []float32) error {
+	err := byRow(m, p, gguf.OutputProj, first, dst, func(int) int { return 0 })
+	if p.Name == gguf.OutputProj {
+		for i := range dst {
+			if (first+i)/p.Shape[1] == p.Shape[0]-1 {
+				dst[i] /= 2
+			}
+		}
+	}
+	return err
+}
+
+// byRow fills a matrix with rows of its own, which one as choose says. Other
+// parts stay as they are.
+func byRow(m writer.Model, p gguf.Part, name string, first int, dst []float32, choose func(row int) int) error {
+	if p.Name != name {
 		return m.Fill(p, first, dst)
 	}
 	width := p.Shape[1]
-	for done := 0; done < len(dst); {
-		row, col := (first+done)/width, (first+done)%width
-		n := min(width-col, len(dst)-done)
-		if err := m.Fill(p, row%period*width+col, dst[done:done+n]); err != nil {
+	for len(dst) > 0 {
+		row, col := first/width, first%width
+		n := min(width-col, len(dst))
+		if err := m.Fill(p, choose(row)*width+col, dst[:n]); err != nil {
 			return err
 		}
-		done += n
+		first, dst = first+n, dst[n:]
 	}
 	return nil
 }
@@ -150,18 +196,16 @@ func (t *trial) prepare(ctx context.Context, dir string, run *session.Runner) er
 // job records an engine's run of the trial to a file.
 func (t *trial) job(engine string, seed uint64, path string) session.Job {
 	return session.Job{
-		Spec:   session.Spec{Engine: engine, Model: t.model, KV: t.kv, Threads: 1, Context: len(t.tokens), Seed: seed},
+		Spec:   session.Spec{Engine: engine, Model: t.model, KV: t.kv, Path: string(t.path), Threads: 1, Context: len(t.tokens), Seed: seed},
 		Model:  t.id,
 		Tokens: t.tokens,
 		Passes: []session.Pass{{Name: "record", Steps: t.steps, Trace: path}},
 	}
 }
 
-// close closes the recordings.
+// close closes the reference.
 func (t *trial) close() {
-	for _, r := range []*trace.Reader{t.reference, t.clean} {
-		if r != nil {
-			r.Close()
-		}
+	if t.reference != nil {
+		t.reference.Close()
 	}
 }

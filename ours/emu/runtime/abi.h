@@ -35,7 +35,7 @@ struct emu_launch {
     uint32_t grid[3], block[3];
     uint32_t shared_bytes;
     uint32_t order;  // enum emu_order
-    uint32_t poison; // non-zero: what to fill shared memory with before each block
+    uint32_t poison; // non-zero: what to fill shared memory with before each block and what undefined shuffles give
 
     uint32_t status; // enum emu_status
     int32_t signal;  // for EMU_FAULT

@@ -40,6 +40,9 @@ extern Thread threads[MAX_THREADS];
 extern unsigned thread_count;
 extern unsigned current; // index of the running thread
 
+// What a shuffle gives that reads a lane which takes no part.
+extern uint64_t undefined;
+
 // Leaves the current thread, which has said what it waits for, and returns
 // when it may go on.
 void wait();

@@ -190,6 +190,7 @@ extern "C" __attribute__((visibility("default"))) void emu_run(struct emu_launch
     gridDim = dim3(l->grid[0], l->grid[1], l->grid[2]);
     blockDim = dim3(l->block[0], l->block[1], l->block[2]);
     schedule_begin(l->order, l->seed);
+    undefined = (uint64_t)(l->poison ? l->poison : POISON) * 0x100000001u;
     number_threads();
     abandoned = false;
     outcome = EMU_OK;

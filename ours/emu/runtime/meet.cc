@@ -10,6 +10,8 @@ namespace emu {
 static const char *const names[] = {"__syncthreads",    "__syncwarp",       "__shfl_sync", "__shfl_up_sync",
                                     "__shfl_down_sync", "__shfl_xor_sync", "a warp vote"};
 
+uint64_t undefined;
+
 // Lanes of the warp that have not returned.
 static unsigned live_lanes(unsigned warp) {
     unsigned live = 0;
@@ -35,7 +37,7 @@ static void conclude(Thread *first, unsigned lanes) {
         } else if (lanes >> thread.source & 1) {
             thread.result = first[thread.source].value;
         } else {
-            thread.result = (uint64_t)POISON << 32 | POISON;
+            thread.result = undefined;
         }
         thread.state = READY;
     }
@@ -147,7 +149,7 @@ extern "C" uint64_t emu_meet(enum emu_meeting kind, unsigned mask, uint64_t valu
     if (!(mask >> (current % WARP) & 1)) {
         // A lane outside its own mask is undefined behaviour: it gets garbage
         // and waits for nobody.
-        return (uint64_t)POISON << 32 | POISON;
+        return undefined;
     }
     return meet(AT_MEETING, kind, mask, value, source, file, line);
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"attndiff/harness/exam"
 	"attndiff/harness/session"
 	"attndiff/ours/faults"
 	"attndiff/traces/models"
+	"attndiff/traces/prompts"
 )
 
 // faultsRunCommand measures the harness against the planted faults.
@@ -19,6 +21,7 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 	fs.IntVar(&e.Jobs, "jobs", 2, "run `N` cases at a time")
 	fs.Uint64Var(&e.Seed, "seed", 1, "`N` that pairs, triples and the sample are drawn from")
 	only := fs.String("fault", "", "run only the cases that plant one of the faults `NAME[,NAME]`")
+	on := fs.String("prompt", "", "run only the cases on the prompts `NAME[,NAME]`")
 	out := fs.String("out", "traces", "`DIR` for faults.md and faults.json")
 	timeout := fs.Duration("timeout", 2*time.Minute, "longest `TIME` one run of an engine may take")
 	asJSON := fs.Bool("json", false, "print JSON on standard output and nothing else there")
@@ -28,8 +31,11 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 				e.Sample, e.Jobs, *timeout)
 		}
 		var err error
-		if e.Only, err = faults.Select(*only); err != nil {
+		if e.Faults, err = faults.Select(*only); err != nil {
 			return 0, fmt.Errorf("--fault: %w", err)
+		}
+		if e.Prompts, err = promptNames(*on); err != nil {
+			return 0, fmt.Errorf("--prompt: %w", err)
 		}
 		path, err := models.Path()
 		if err != nil {
@@ -62,11 +68,28 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 	}
 }
 
-// examProgress says every few seconds how far the exam is, with the time left
-// at the pace so far.
+// promptNames reads a list of names of prompts; none is none.
+func promptNames(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	names := strings.Split(list, ",")
+	for _, name := range names {
+		if _, err := prompts.Load(name); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// examProgress says at once what went wrong in a case, and every few seconds how
+// far the exam is, with the time left at the pace so far.
 func examProgress(a *App) func(done, all int, m *exam.Mark) {
 	began, said := time.Now(), time.Now()
 	return func(done, all int, m *exam.Mark) {
+		for _, flaw := range m.Flaws() {
+			fmt.Fprintln(a.Stderr, flaw)
+		}
 		if time.Since(said) < patience && done < all {
 			return
 		}

@@ -6,12 +6,21 @@ import (
 
 // Run explains every wrong op of a verdict, in order of first appearance.
 func Run(b Bench) ([]Diagnosis, error) {
-	if b.Model == nil {
-		return nil, nil // drift alone was judged: nothing can be recomputed
+	if b.Model != nil {
+		b.prepare()
 	}
-	b.prepare()
 	var out []Diagnosis
 	for _, group := range b.Result.Wrong() {
+		odd, err := b.shape(group)
+		if err != nil {
+			return nil, err
+		}
+		if odd != nil {
+			out = append(out, *odd)
+		}
+		if odd != nil || b.Model == nil {
+			continue // drift alone was judged: nothing can be recomputed
+		}
 		d, err := b.one(group)
 		if err != nil {
 			return nil, err

@@ -236,10 +236,5 @@ func energy(v []float64) float64 {
 
 // place writes an element's index as the shape has it.
 func (x *exhibit) place(i int) string {
-	at := make([]int, len(x.shape))
-	for k := len(x.shape) - 1; k >= 0; k-- {
-		at[k] = i % max(x.shape[k], 1)
-		i /= max(x.shape[k], 1)
-	}
-	return fmt.Sprint(at)
+	return fmt.Sprint(unravel(i, x.shape))
 }

@@ -46,7 +46,7 @@ func (c Case) String() string {
 }
 
 // decode is how many steps faults are given to show in.
-const decode = 8
+const decode = 4
 
 // plain is the setting that faults are planted in: the shipped model, an f16
 // cache. One thread of llama.cpp, since cases run side by side.
@@ -117,16 +117,13 @@ func clean(models []*Model, prompts []string) []Case {
 // long is the prompt that crosses llama.cpp's padding of 256 cached tokens.
 const long = "long"
 
-// with keeps the cases that plant one of the faults; all where none is given.
-func with(list []Case, wanted []faults.Fault) []Case {
-	if len(wanted) == 0 {
-		return list
+// wants reports whether a case has one of the faults and one of the prompts
+// asked for.
+func (e *Exam) wants(c Case) bool {
+	if len(e.Prompts) > 0 && !slices.Contains(e.Prompts, c.Setting.Prompt) {
+		return false
 	}
-	return slices.DeleteFunc(list, func(c Case) bool {
-		return !slices.ContainsFunc(c.Faults, func(f faults.Fault) bool {
-			return slices.ContainsFunc(wanted, func(w faults.Fault) bool { return w.Name == f.Name })
-		})
-	})
+	return len(e.Faults) == 0 || slices.ContainsFunc(e.Faults, func(f faults.Fault) bool { return slices.Contains(c.names(), f.Name) })
 }
 
 // sample keeps n cases of each kind. Of the singles it keeps every fault once

@@ -20,8 +20,10 @@ type Exam struct {
 	Jobs   int    // cases at a time
 	Sample int    // cases of each kind, 0 for all
 	Seed   uint64 // that combinations and samples are drawn from
-	// Only, when not empty, keeps the cases with one of these faults.
-	Only []faults.Fault
+	// Faults and Prompts, when not empty, keep the cases with one of these faults
+	// and those on one of these prompts.
+	Faults  []faults.Fault
+	Prompts []string
 	// Progress is called after each case, from one goroutine at a time; may be
 	// nil.
 	Progress func(done, all int, m *Mark)
@@ -52,7 +54,8 @@ func (e *Exam) Cases(ctx context.Context) ([]Case, error) {
 		return nil, err
 	}
 	list := slices.Concat(singles(shipped, names), pairs, triples, clean(models, names))
-	list = sample(with(list, e.Only), e.Sample, random)
+	list = slices.DeleteFunc(list, func(c Case) bool { return !e.wants(c) })
+	list = sample(list, e.Sample, random)
 	ids, err := tokenize(ctx, e.Runner, e.Model, names)
 	if err != nil {
 		return nil, err

@@ -153,6 +153,19 @@ func (row *Row) mark(m *Mark) {
 	}
 }
 
+// Flaws says what went wrong in a case, one sentence each.
+func (m *Mark) Flaws() []string {
+	var r Results
+	r.note(m)
+	var out []string
+	for _, list := range [][]Miss{r.Failed, r.Alarms, r.Missed, r.Wrong} {
+		for _, miss := range list {
+			out = append(out, miss.Case+": "+miss.What)
+		}
+	}
+	return out
+}
+
 // note lists what went wrong in a case, and what could not show.
 func (r *Results) note(m *Mark) {
 	name := m.Case.String()

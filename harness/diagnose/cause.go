@@ -29,8 +29,11 @@ type Cause struct {
 
 // Diagnosis explains one wrong op.
 type Diagnosis struct {
-	Tap      tap.Tap
-	Cause    Cause
+	Tap   tap.Tap
+	Cause Cause
+	// Equal are the other causes that do as well on this run's data, by ID; a run
+	// that shows more would tell them apart.
+	Equal    []string
 	Evidence []string // plain sentences, most telling first
 	Fix      string   // what to change, as an engineer would say it
 }

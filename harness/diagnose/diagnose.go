@@ -48,6 +48,9 @@ func (b *Bench) one(group []verdict.Tap) (Diagnosis, error) {
 		}
 	}
 	d.Cause, d.Evidence, d.Fix = e.cause(f)
+	for _, c := range f.ties {
+		d.Equal = append(d.Equal, c.id())
+	}
 	e.examine(&d)
 	return d, nil
 }

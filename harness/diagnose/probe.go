@@ -89,7 +89,7 @@ func (e *experiment) examine(d *Diagnosis) {
 		next, residual = d.Cause.ID, d.Cause.Residual
 	}
 	d.Cause = Cause{ID: c.Kind, Title: c.Title, Status: status, Residual: c.Residual, RunnerUp: next, RunnerUpResidual: residual}
-	d.Fix = c.Fix
+	d.Fix, d.Equal = c.Fix, nil
 }
 
 // within reports whether a residual is one that the op's allowance covers.

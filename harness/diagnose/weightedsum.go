@@ -12,7 +12,10 @@ var kqvTaps = []tap.Tap{tap.KQV}
 // weightedSumMistakes are the mistakes people make in p.V and in merging the
 // heads, beside the head map.
 func weightedSumMistakes(m Model) []Hypothesis {
-	out := append(weightedSumInputMistakes(), cacheReadMistakes(m, tap.VCache, kqvTaps, "values", "values")...)
+	out := weightedSumInputMistakes()
+	for _, h := range cacheReadMistakes(m, tap.VCache, kqvTaps, "values", "values") {
+		out = append(out, solved(h))
+	}
 	out = append(out, probabilityMistakes(m)...)
 	out = append(out, mergeMistakes(m)...)
 	out = append(out, accumulations(kqvTaps)...)
@@ -40,11 +43,11 @@ func weightedSumInputMistakes() []Hypothesis {
 		input("values", "values-of-layer-0", "every layer weighs the values of layer 0", offset, tap.VCache,
 			func(_, in tap.Key) tap.Key { return tap.At(in.Step, 0, in.Tap) }),
 		input("values", "values-are-keys", "the weighted sum reads the K cache", "Check the order of the K and V pointers in the call.", tap.VCache, tapOf(tap.KCache)),
-		{ID: "values-before-cache-write", Aspect: "values", Taps: kqvTaps, Title: "a step's values reach the cache only after they are weighed",
+		solved(Hypothesis{ID: "values-before-cache-write", Aspect: "values", Taps: kqvTaps, Title: "a step's values reach the cache only after they are weighed",
 			Fix: "Write the cache before the weighted sum, on the same stream.",
 			Variant: feeds(tap.VCache, func(x oracle.Rows, d tap.Dims) oracle.Rows {
 				return undefinedWhere(x, func(i int) bool { return i >= d.P*d.G*d.D })
-			})},
+			})}),
 		input("weights", "weighed-by-scores", "values are weighed by raw scores, not by probabilities", "Read kq_soft_max.", tap.KQSoftMax, tapOf(tap.KQ)),
 		input("weights", "weighed-by-layer-before", "values are weighed by the layer before's probabilities", "Read this layer's kq_soft_max.", tap.KQSoftMax, layersBack(1)),
 	}

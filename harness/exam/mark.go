@@ -24,6 +24,7 @@ type Answer struct {
 type Named struct {
 	Tap, ID string
 	Status  diagnose.Status
+	Equal   []string // causes said to do as well on this run's data
 }
 
 // Mark is how a case went.
@@ -46,7 +47,8 @@ type Member struct {
 	Place    bool // in every layer and step; alone, the first where it starts
 	Missed   []tap.Key
 	Named    []Named
-	Right    []bool // per cause named
+	Right    []bool // per cause named: it is the mistake
+	Equal    []bool // per cause named: it is another, and the mistake is said to do as well on this run's data
 }
 
 // answer words a judgement.
@@ -59,7 +61,7 @@ func answer(r *verdict.Result, causes []diagnose.Diagnosis) Answer {
 		a.Wrong = append(a.Wrong, group[0].Key.Tap.String())
 	}
 	for _, d := range causes {
-		a.Causes = append(a.Causes, Named{d.Tap.String(), d.Cause.ID, d.Cause.Status})
+		a.Causes = append(a.Causes, Named{d.Tap.String(), d.Cause.ID, d.Cause.Status, d.Equal})
 	}
 	return a
 }
@@ -124,7 +126,10 @@ func (m *Member) name(f faults.Fault, a Answer) {
 			n = a.Causes[i]
 		}
 		m.Named = append(m.Named, n)
-		m.Right = append(m.Right, names(n.ID, f.Causes(k.Tap)))
+		accepted := f.Causes(k.Tap)
+		right := names(n.ID, accepted)
+		m.Right = append(m.Right, right)
+		m.Equal = append(m.Equal, !right && slices.ContainsFunc(n.Equal, func(id string) bool { return names(id, accepted) }))
 	}
 }
 

@@ -19,6 +19,7 @@ type Tally struct {
 
 	Causes      int `json:"causes"` // named for wrong ops of members that show
 	Right       int `json:"right_cause"`
+	Equal       int `json:"right_cause_among_equals"` // another is named, and the right one said to do as well on the run's data
 	Proven      int `json:"proven"`
 	Likely      int `json:"likely"`
 	Unexplained int `json:"unexplained"`
@@ -41,8 +42,11 @@ func (t *Tally) add(m Member) {
 	}
 	for i, c := range m.Named {
 		t.Causes++
-		if m.Right[i] {
+		switch {
+		case m.Right[i]:
 			t.Right++
+		case m.Equal[i]:
+			t.Equal++
 		}
 		switch c.Status {
 		case diagnose.Proven:
@@ -147,7 +151,7 @@ func (row *Row) mark(m *Mark) {
 		row.Hidden[i].On = append(row.Hidden[i].On, m.Case.Setting.Prompt)
 	}
 	for i, c := range member.Named {
-		if text := c.Tap + ": " + c.ID; !member.Right[i] && !slices.Contains(row.Confused, text) {
+		if text := c.Tap + ": " + c.ID; !member.Right[i] && !member.Equal[i] && !slices.Contains(row.Confused, text) {
 			row.Confused = append(row.Confused, text)
 		}
 	}
@@ -198,7 +202,7 @@ func (r *Results) note(m *Mark) {
 				member.Fault, member.Truth.Must[0], len(member.Truth.Must), len(member.Missed), first, m.Answer.First, m.Answer.Wrong)
 		}
 		for i, c := range member.Named {
-			if !member.Right[i] {
+			if !member.Right[i] && !member.Equal[i] {
 				miss(&r.Wrong, "%s at %s: named %s (%s)", member.Fault, c.Tap, c.ID, c.Status)
 			}
 		}
@@ -213,7 +217,7 @@ func (r *Results) below() []string {
 	list := []string{}
 	var all Tally
 	for kind, t := range r.Kinds {
-		all.Causes, all.Right = all.Causes+t.Causes, all.Right+t.Right
+		all.Causes, all.Right = all.Causes+t.Causes, all.Right+t.Right+t.Equal
 		if t.Failed > 0 {
 			list = append(list, fmt.Sprintf("%s: the engine failed in %d of %d runs", kind, t.Failed, t.Cases))
 		}

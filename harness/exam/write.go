@@ -66,20 +66,21 @@ func (r *Results) Markdown(w io.Writer) error {
 	p.line("")
 	p.line("Written by `attndiff faults run` (seed %d). A fault counts where it shows: where some recording of ours differs", r.Seed)
 	p.line("from that of the same run without the fault by more than the op's allowance. *Right place* is the layer and step of")
-	p.line("the first such recording. A *cause* is named for each op that a fault makes wrong.")
+	p.line("the first such recording. A *cause* is named for each op that a fault makes wrong; it counts as *equal* where another is")
+	p.line("named and the right one is listed as doing just as well on that run's data, as a tile of 32 and a tile of 64 do on 20 tokens.")
 	p.line("")
-	p.table([]string{"cases", "runs", "faults", "show", "detected", "right op", "right place", "causes right", "proven", "likely", "unexplained", "false alarms", "engine failed"})
+	p.table([]string{"cases", "runs", "faults", "show", "detected", "right op", "right place", "causes right", "equal", "proven", "likely", "unexplained", "false alarms", "engine failed"})
 	for _, k := range kinds {
 		t, ok := r.Kinds[k.kind]
 		if !ok {
 			continue
 		}
 		p.row(k.name, t.Cases, t.Members, t.Shown, share(t.Detected, t.Shown), share(t.Op, t.Shown), share(t.Place, t.Shown),
-			share(t.Right, t.Causes), t.Proven, t.Likely, t.Unexplained, t.Alarms, t.Failed)
+			share(t.Right, t.Causes), t.Equal, t.Proven, t.Likely, t.Unexplained, t.Alarms, t.Failed)
 	}
 	p.line("")
 	if len(r.Verdict) == 0 {
-		p.line("The bar is met: every fault that shows is found at its op, no false alarm, at least %.0f %% of causes right.", 100*causesWanted)
+		p.line("The bar is met: every fault that shows is found at its op, no false alarm, at least %.0f %% of causes right or equal.", 100*causesWanted)
 	}
 	for _, v := range r.Verdict {
 		p.line("- below the bar: %s", v)
@@ -87,10 +88,10 @@ func (r *Results) Markdown(w io.Writer) error {
 	p.line("")
 	p.line("## Each fault alone")
 	p.line("")
-	p.table([]string{"fault", "tap", "runs", "show", "detected", "right op", "right place", "causes right", "proven", "likely", "unexplained", "false alarms"})
+	p.table([]string{"fault", "tap", "runs", "show", "detected", "right op", "right place", "causes right", "equal", "proven", "likely", "unexplained", "false alarms"})
 	for _, row := range r.Faults {
 		p.row(row.Fault, row.Tap, row.Cases, row.Shown, share(row.Detected, row.Shown), share(row.Op, row.Shown), share(row.Place, row.Shown),
-			share(row.Right, row.Causes), row.Proven, row.Likely, row.Unexplained, row.Alarms)
+			share(row.Right, row.Causes), row.Equal, row.Proven, row.Likely, row.Unexplained, row.Alarms)
 	}
 	p.line("")
 	p.line("## Where faults do not show")

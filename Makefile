@@ -15,7 +15,7 @@ STEPS ?=
 KV ?=
 OUT ?=
 
-# How many mutants to try; all without it.
+# How many mutants to try, and how many fault cases of each kind; all without it.
 SAMPLE ?=
 
 # ggml-cpu picks its vector code at compile time and cgo's default is plain
@@ -49,7 +49,7 @@ endif
 # of everything it watches, and llama.cpp's takes minutes.
 PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps}}{{if eq . "attndiff/reference/llamacpp"}}{{$$pure = false}}{{end}}{{end}}{{if and $$pure (ne $$p "attndiff/reference/llamacpp")}}{{$$p}}{{end}}' ./...)
 
-.PHONY: help build diff test race lint bench mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
+.PHONY: help build diff test race lint bench faults mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ lint: $(FLAGS_FILE) ## gofmt, go vet, staticcheck, import direction
 
 bench: $(BIN) ## measure the pipeline: ratios within one run
 	go test -run '^$$' -bench . -benchtime 3x -timeout 30m ./traces/... ./ours/... ./reference/... ./harness/...
+
+faults: $(BIN) ## plant every fault, alone and together, and see what the harness finds: traces/faults.md (SAMPLE=24: some)
+	@nice $(BIN) faults run $(if $(SAMPLE),--sample $(SAMPLE) --out .plan/faults)
 
 mutants: $(FLAGS_FILE) ## change the kernels in every small way and see what the harness notices (SAMPLE=50: some of it)
 	@mkdir -p bin

@@ -214,7 +214,7 @@ func narrowInputs(p *probe) []Clue {
 func (p *probe) rounding(which int, round func(float64) float64) oracle.Variant {
 	return oracle.Variant{Feed: func(of, in tap.Key, y oracle.Rows, _ tap.Dims) oracle.Rows {
 		inputs := oracle.Inputs(of, p.layers)
-		if in.Tap == of.Tap || which >= 0 && in != inputs[which] {
+		if of.Tap != p.tap || in.Tap == of.Tap || which >= 0 && in != inputs[which] {
 			return y
 		}
 		v := make([]float64, len(y.V))

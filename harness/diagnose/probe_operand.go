@@ -56,6 +56,9 @@ func (p *probe) swapped(inputs []tap.Key) (Clue, bool) {
 		return Clue{}, false
 	}
 	swap := oracle.Variant{Read: func(of, in tap.Key) tap.Key {
+		if of.Tap != p.tap { // an op before it, recomputed across a gap
+			return in
+		}
 		switch of := oracle.Inputs(of, p.layers); in {
 		case of[0]:
 			return of[1]
@@ -91,7 +94,7 @@ func (p *probe) substitutes(in tap.Key) []relation {
 func (p *probe) reading(which int, r relation) oracle.Variant {
 	return oracle.Variant{
 		Read: func(of, in tap.Key) tap.Key {
-			if in != oracle.Inputs(of, p.layers)[which] {
+			if of.Tap != p.tap || in != oracle.Inputs(of, p.layers)[which] {
 				return in
 			}
 			k, ok := r.of(of, p.layers)

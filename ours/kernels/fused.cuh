@@ -11,12 +11,19 @@ static __device__ __forceinline__ float no_score() { return __int_as_float(0xff8
 
 // The power of two that brings a row of queries, whose largest magnitude is
 // given, up to 2^13 or a little more: well inside f16, with room below for the
-// low parts of its small elements. The row's scores must be divided by it.
+// low parts of its small elements. The row's scores are that much too large.
 static __device__ __forceinline__ float query_lift(float largest) {
     const int exponent = (__float_as_int(largest) >> 23 & 0xff) - 127;
     // Rows of zeros, Inf and NaN stay as they are.
     const bool ordinary = largest > 0.0f && exponent > -100 && exponent < 114;
     return ordinary ? __int_as_float((127 + 13 - exponent) << 23) : 1.0f;
+}
+
+// What makes a score of a lifted query the exponent of its weight as a power of
+// two: scale * log2(e) / lift.
+static __device__ __forceinline__ float score_factor(float scale, float lift) {
+    const float inverse = __int_as_float((254 << 23) - __float_as_int(lift)); // exact
+    return scale * 1.44269504088896340736f * inverse;
 }
 
 // Two elements of a query as pairs high and low. The high part is cut, not
@@ -42,6 +49,3 @@ static __device__ __forceinline__ void split_weights(float x, float y, unsigned 
     const float2 held = half_pair_values(*high);
     *low = half_pair(x - held.x, y - held.y);
 }
-
-// Exponentials are powers of two: scores are multiplied by this besides.
-constexpr float FUSED_LOG2E = 1.44269504088896340736f;

@@ -8,7 +8,7 @@
 //     q, y     [H,D]    f32, D = 64 or 128
 //     k, v     [C,G,D]  f16, one layer of the cache; rows from C on are not read
 //     partial  [splits,H,D], extremes [splits,H]: results of the splits, see below
-//     tickets  [units]  0 before the launch and after it
+//     tickets  [G, ceil(H/G/8)]  0 before the launch and after it
 //     scale    1/sqrt(D)
 //
 // The positions are cut into splits, one block each, so that a long cache keeps
@@ -25,8 +25,8 @@
 // order in which they lie; and values likewise, as an element's place among
 // the columns of C is free too. Nothing is shared until a warp is through.
 //
-// Launch: grid (splits, units = G * ceil(H/G/8)), block (32*WARPS), and of
-// DecodeSizes<D, WARPS> dynamic shared memory of SHARED bytes, at most SPLITS splits.
+// Launch: grid (splits, G, ceil(H/G/8)), block (32*WARPS), and of DecodeSizes<D, WARPS>
+// dynamic shared memory of SHARED bytes, at most SPLITS splits.
 
 #include <cuda_fp16.h>
 
@@ -41,7 +41,8 @@ template <int D, int WARPS> struct DecodeSizes {
     static constexpr int SHARED = WARPS * DECODE_HEADS * (D + 2) * (int)sizeof(float);
     // A unit's result in float4, and how many threads there are for each.
     static constexpr int COLUMNS = DECODE_HEADS * D / 4;
-    static constexpr int GROUPS = THREADS < COLUMNS ? 1 : THREADS / COLUMNS;
+    static constexpr int GROUPS = THREADS / COLUMNS;
+    static_assert(GROUPS > 0, "a thread for each column");
     // The most splits whose shares fit into that memory beside the groups' sums.
     static constexpr int SPLITS = (SHARED / (int)sizeof(float) - GROUPS * COLUMNS * 4) / DECODE_HEADS;
 };
@@ -53,7 +54,7 @@ struct DecodeState {
 };
 
 // exp2(a - b), where a state that saw no position has weight 0.
-static __device__ __forceinline__ float decode_weight(float a, float b) { return a == no_score() ? 0.0f : exp2f(a - b); }
+static __device__ __forceinline__ float decode_weight(float a, float b) { return a == no_score() ? 0.0f : power_of_two(a - b); }
 
 template <int D, int WARPS, int TILE> struct Decode {
     static constexpr int CHUNKS = D / 32; // of a key: 16 bytes for each of 4 lanes
@@ -70,15 +71,13 @@ template <int D, int WARPS, int TILE> struct Decode {
     float out[D / 8][4];           // C fragments: sums of weighted values
     DecodeState state;             // of head row; the sum over this lane's columns only
 
-    const __half *k, *v; // of this KV head
-    int C, stride;       // positions; elements from one to the next
+    const char *k, *v; // of this KV head, where this lane's elements start
+    int C, stride;     // positions; bytes from one to the next
     int row, quad;
 
-    __device__ __forceinline__ uint4 load(const __half *base, int position, int element) const {
-        if (position >= C) {
-            return make_uint4(0, 0, 0, 0);
-        }
-        return __ldg((const uint4 *)(base + (size_t)position * stride + element));
+    // Past the last position that one is read again; it gets no weight there.
+    __device__ __forceinline__ uint4 load(const char *base, int position, int byte) const {
+        return __ldg((const uint4 *)(base + (long long)min(position, C - 1) * stride + byte));
     }
 
     __device__ __forceinline__ void load_keys(int tile) {
@@ -86,7 +85,7 @@ template <int D, int WARPS, int TILE> struct Decode {
         for (int n = 0; n < TILE / 8; n++) {
 #pragma unroll
             for (int u = 0; u < CHUNKS; u++) {
-                key[n][u] = load(k, tile * TILE + 8 * n + row, 32 * u + 8 * quad);
+                key[n][u] = load(k, tile * TILE + 8 * n + row, 64 * u);
             }
         }
     }
@@ -98,7 +97,7 @@ template <int D, int WARPS, int TILE> struct Decode {
             for (int i = 0; i < 4; i++) {
 #pragma unroll
                 for (int p = 0; p < PARTS; p++) {
-                    value[n][i][p] = load(v, tile * TILE + 16 * n + 2 * quad + i % 2 + i / 2 * 8, 64 * p + 8 * row);
+                    value[n][i][p] = load(v, tile * TILE + 16 * n + 2 * quad + i % 2 + i / 2 * 8, 128 * p);
                 }
             }
         }
@@ -119,7 +118,7 @@ template <int D, int WARPS, int TILE> struct Decode {
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
         const float lift = query_lift(largest);
-        factor = scale * FUSED_LOG2E / lift;
+        factor = score_factor(scale, lift);
 #pragma unroll
         for (int s = 0; s < 2 * CHUNKS; s++) {
             const float4 e = x[s / 2][s % 2];
@@ -166,13 +165,13 @@ template <int D, int WARPS, int TILE> struct Decode {
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
         largest = fmaxf(state.largest, largest * factor);
         const float zero = largest == no_score() ? 0.0f : largest; // all -Inf so far: weights 0, not NaN
-        const float keep = exp2f(state.largest - zero);
+        const float keep = power_of_two(state.largest - zero);
         float sum = 0.0f;
 #pragma unroll
         for (int n = 0; n < TILE / 8; n++) {
 #pragma unroll
             for (int i = 0; i < 2; i++) {
-                s[n][i] = exp2f(fmaf(s[n][i], factor, -zero));
+                s[n][i] = power_of_two(fmaf(s[n][i], factor, -zero));
                 sum += s[n][i];
             }
         }
@@ -267,56 +266,72 @@ static __device__ void decode_join_warps(const float *sums, const DecodeState *s
 
 // Adds up a unit's splits, in their order whatever the order of the blocks was.
 template <int D, int WARPS>
-static __device__ void decode_join_splits(float *shared, float *y, const float *partial, const float2 *extremes, int heads, int H,
-                                          int splits) {
+static __device__ __forceinline__ void decode_join_splits(float *shared, float *y, const float *partial, const float2 *extremes, int heads,
+                                                          int H, int splits) {
     constexpr int COLUMNS = DecodeSizes<D, WARPS>::COLUMNS, GROUPS = DecodeSizes<D, WARPS>::GROUPS;
-    const int lane = threadIdx.x % 32;
+    constexpr int EARLY = 8;
+    float *const shares = shared;                                   // [splits][heads]
+    float4 *const totals = (float4 *)(shared + DECODE_HEADS * splits); // [GROUPS][COLUMNS]
 
-    // Each split's share of the result: shares[split][head].
-    float *const shares = shared;
-    for (int head = threadIdx.x / 32; head < heads; head += WARPS) {
+    // A thread adds up 4 elements of the result over every GROUPS-th split. Its
+    // first loads are under way while the shares are computed.
+    const int column = threadIdx.x % COLUMNS, group = threadIdx.x / COLUMNS;
+    const int head = column / (D / 4);
+    const bool busy = group < GROUPS && head < heads;
+    const auto load = [&](int s) { return __ldcg((const float4 *)(partial + (size_t)s * H * D) + column); };
+    float4 early[EARLY];
+#pragma unroll
+    for (int i = 0; i < EARLY; i++) {
+        const int s = group + i * GROUPS;
+        early[i] = busy && s < splits ? load(s) : make_float4(0, 0, 0, 0);
+    }
+
+    // Each split's share of the result.
+    const int lane = threadIdx.x % 32;
+    for (int h = threadIdx.x / 32; h < heads; h += WARPS) {
         float largest = no_score();
         for (int s = lane; s < splits; s += 32) {
-            largest = fmaxf(largest, __ldcg(&extremes[(size_t)s * H + head]).x);
+            largest = fmaxf(largest, __ldcg(&extremes[(size_t)s * H + h]).x);
         }
         for (int offset = 16; offset > 0; offset /= 2) {
             largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
         }
         float sum = 0.0f;
         for (int s = lane; s < splits; s += 32) {
-            const float2 e = __ldcg(&extremes[(size_t)s * H + head]);
+            const float2 e = __ldcg(&extremes[(size_t)s * H + h]);
             const float weight = decode_weight(e.x, largest);
-            shares[s * DECODE_HEADS + head] = weight;
+            shares[s * DECODE_HEADS + h] = weight;
             sum += weight * e.y;
         }
         for (int offset = 16; offset > 0; offset /= 2) {
             sum += __shfl_xor_sync(0xffffffffu, sum, offset);
         }
         for (int s = lane; s < splits; s += 32) {
-            shares[s * DECODE_HEADS + head] /= sum;
+            shares[s * DECODE_HEADS + h] /= sum;
         }
     }
     __syncthreads();
 
-    // A thread adds up column after column; where there are more threads than
-    // columns, GROUPS share one, and what they have is added up last.
-    float4 *const totals = (float4 *)(shared + DECODE_HEADS * splits); // [GROUPS][COLUMNS]
-    for (int i = threadIdx.x; i < GROUPS * COLUMNS; i += 32 * WARPS) {
-        const int column = i % COLUMNS;
-        const int head = column / (D / 4);
-        if (head < heads) {
-            float4 t = make_float4(0, 0, 0, 0);
-#pragma unroll 8
-            for (int s = i / COLUMNS; s < splits; s += GROUPS) {
-                const float4 x = __ldcg((const float4 *)(partial + (size_t)s * H * D) + column);
-                const float share = shares[s * DECODE_HEADS + head];
-                t = make_float4(fmaf(share, x.x, t.x), fmaf(share, x.y, t.y), fmaf(share, x.z, t.z), fmaf(share, x.w, t.w));
+    if (busy) {
+        float4 t = make_float4(0, 0, 0, 0);
+        const auto add = [&](const float4 &x, int s) {
+            const float share = shares[s * DECODE_HEADS + head];
+            t = make_float4(fmaf(share, x.x, t.x), fmaf(share, x.y, t.y), fmaf(share, x.z, t.z), fmaf(share, x.w, t.w));
+        };
+#pragma unroll
+        for (int i = 0; i < EARLY; i++) {
+            if (group + i * GROUPS < splits) {
+                add(early[i], group + i * GROUPS);
             }
-            totals[i] = t;
         }
+#pragma unroll 8
+        for (int s = group + EARLY * GROUPS; s < splits; s += GROUPS) {
+            add(load(s), s);
+        }
+        totals[threadIdx.x] = t;
     }
     __syncthreads();
-    for (int column = threadIdx.x; column < heads * D / 4; column += 32 * WARPS) {
+    if (busy && group == 0) {
         float4 t = totals[column];
 #pragma unroll
         for (int i = 1; i < GROUPS; i++) {
@@ -336,23 +351,21 @@ static __device__ __forceinline__ void fused_decode(const float *q, const __half
 
     const int warp = threadIdx.x / 32;
     const int split = blockIdx.x, splits = gridDim.x;
-    const int group = H / G;
-    const int units = (group + DECODE_HEADS - 1) / DECODE_HEADS; // of a KV head
-    const int g = blockIdx.y / units;
-    const int first_head = g * group + blockIdx.y % units * DECODE_HEADS;
-    const int heads = min(DECODE_HEADS, (g + 1) * group - first_head);
+    const int g = blockIdx.y;
 
-    const int tiles = (C + TILE - 1) / TILE;
-    const int begin = (int)((long long)tiles * split / splits);
-    const int end = (int)((long long)tiles * (split + 1) / splits);
+    // The first splits have one tile more where it does not come out even.
+    const unsigned tiles = ((unsigned)C + TILE - 1) / TILE;
+    const unsigned share = tiles / splits, more = tiles % splits;
+    const int begin = split * share + min((unsigned)split, more);
+    const int end = begin + share + ((unsigned)split < more);
 
     Decode<D, WARPS, TILE> a;
     a.row = threadIdx.x % 32 / 4;
     a.quad = threadIdx.x % 4;
-    a.k = k + g * D;
-    a.v = v + g * D;
+    a.k = (const char *)(k + g * D + 8 * a.quad);
+    a.v = (const char *)(v + g * D + 8 * a.row);
     a.C = C;
-    a.stride = G * D;
+    a.stride = G * D * (int)sizeof(__half);
     a.state = {no_score(), 0.0f};
 #pragma unroll
     for (int n = 0; n < D / 8; n++) {
@@ -370,6 +383,9 @@ static __device__ __forceinline__ void fused_decode(const float *q, const __half
         a.load_keys(tile);
         a.load_values(tile);
     }
+    const int group = H / G;
+    const int first_head = g * group + blockIdx.z * DECODE_HEADS;
+    const int heads = min(DECODE_HEADS, (g + 1) * group - first_head);
     previous_kernel_has_ended();
     if (tile < end && !written) {
         a.load_keys(tile);
@@ -408,8 +424,9 @@ static __device__ __forceinline__ void fused_decode(const float *q, const __half
     __shared__ bool last;
     __threadfence();
     __syncthreads();
+    unsigned *const ticket = tickets + g * gridDim.z + blockIdx.z;
     if (threadIdx.x == 0) {
-        last = atomicAdd(&tickets[blockIdx.y], 1u) == (unsigned)splits - 1;
+        last = atomicAdd(ticket, 1u) == (unsigned)splits - 1;
     }
     __syncthreads();
     if (!last) {
@@ -417,7 +434,7 @@ static __device__ __forceinline__ void fused_decode(const float *q, const __half
     }
     __threadfence();
     if (threadIdx.x == 0) {
-        tickets[blockIdx.y] = 0; // for the next launch
+        *ticket = 0; // for the next launch
     }
     decode_join_splits<D, WARPS>(decode_shared, y, partial, extremes, heads, H, splits);
 }

@@ -76,7 +76,7 @@ template <int D, int WARPS, int TILE, bool SPLIT> struct Prefill {
             magnitude[i] = fmaxf(magnitude[i], __shfl_xor_sync(0xffffffffu, magnitude[i], 1));
             magnitude[i] = fmaxf(magnitude[i], __shfl_xor_sync(0xffffffffu, magnitude[i], 2));
             lift[i] = query_lift(magnitude[i]);
-            factor[i] = scale * FUSED_LOG2E / lift[i];
+            factor[i] = score_factor(scale, lift[i]);
         }
 #pragma unroll
         for (int s = 0; s < D / 16; s++) {
@@ -141,7 +141,7 @@ template <int D, int WARPS, int TILE, bool SPLIT> struct Prefill {
             top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
             top = fmaxf(largest[r], top * factor[r]);
             zero[r] = top == no_score() ? 0.0f : top; // all -Inf so far: weights 0, not NaN
-            keep[r] = exp2f(largest[r] - zero[r]);
+            keep[r] = power_of_two(largest[r] - zero[r]);
             largest[r] = top;
             sum[r] *= keep[r];
         }
@@ -149,7 +149,7 @@ template <int D, int WARPS, int TILE, bool SPLIT> struct Prefill {
         for (int n = 0; n < TILE / 8; n++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                c[n][i] = exp2f(fmaf(c[n][i], factor[i / 2], -zero[i / 2]));
+                c[n][i] = power_of_two(fmaf(c[n][i], factor[i / 2], -zero[i / 2]));
                 sum[i / 2] += c[n][i];
             }
         }

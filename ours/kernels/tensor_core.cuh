@@ -1,4 +1,5 @@
-// Tensor cores and asynchronous copies, which C++ has no word for. Each
+// What a GPU has and C++ has no word for: tensor cores, asynchronous copies, the
+// exponential of its special function unit. Each
 // function has two bodies, one of PTX for a GPU and one of plain C++ for the
 // emulator, that compute the same: what one of them is wrong about, a test of
 // the other does not show. PTX ISA: "Matrix multiply-accumulate operation using
@@ -47,6 +48,9 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *from, b
 static __device__ __forceinline__ void copies_end_group();
 template <int N> static __device__ __forceinline__ void copies_wait();
 
+// 2^x by one instruction, to 2 units of 2^-23; 0 where the result is no normal number.
+static __device__ __forceinline__ float power_of_two(float x);
+
 // Programmatic dependent launch (sm_90): lets the next kernel of the stream begin
 // before this one ends; waits for the previous one's end and its writes. Without
 // the launch attribute that asks for it, and on older GPUs, they do nothing.
@@ -54,6 +58,8 @@ static __device__ __forceinline__ void next_kernel_may_begin();
 static __device__ __forceinline__ void previous_kernel_has_ended();
 
 #ifdef ATTNDIFF_EMULATOR
+
+static __device__ float power_of_two(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
 
 static __device__ void next_kernel_may_begin() {}
 static __device__ void previous_kernel_has_ended() {}
@@ -178,6 +184,12 @@ static __device__ __forceinline__ void copies_end_group() {
 #if __CUDA_ARCH__ >= 800
     asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
+}
+
+static __device__ __forceinline__ float power_of_two(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
 }
 
 static __device__ __forceinline__ void next_kernel_may_begin() {

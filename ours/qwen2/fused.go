@@ -34,7 +34,7 @@ func (p *pass) fusedDecode(l int) Op {
 	d := p.dims
 	splits := p.splits()
 	op := p.launch(l, tap.KQV, fmt.Sprintf("fused_decode_%d", d.D),
-		device.Dim3{X: splits, Y: decodeUnits(d)}, device.Dim3{X: decodeWarps * warp},
+		device.Dim3{X: splits, Y: d.G, Z: ceilDiv(d.H/d.G, decodeHeads)}, device.Dim3{X: decodeWarps * warp},
 		p.of(tap.QRope), p.cache.layer(p.cache.k, l), p.cache.layer(p.cache.v, l), p.of(tap.KQV),
 		start(p.buffers.partial), start(p.buffers.extremes), start(p.buffers.tickets),
 		device.Int(d.C()), device.Int(d.H), device.Int(d.G), device.Float(p.scoreScale()))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/x448/float16"
@@ -12,6 +13,8 @@ import (
 	"attndiff/ours/device"
 	"attndiff/ours/emu"
 	"attndiff/ours/kernels"
+	"attndiff/ours/qwen2"
+	"attndiff/traces/synth"
 )
 
 // fusedBound is the NMSE that the fused kernels may have against float64. Scores
@@ -116,7 +119,7 @@ func (b bench) decode(a *attention, splits int) []float64 {
 	var first []float64
 	for run := range 2 {
 		err := b.dev.Launch(device.Launch{
-			Kernel: fmt.Sprintf("fused_decode_%d", a.D), Grid: device.Dim3{X: splits, Y: units}, Block: device.Dim3{X: 32 * warps},
+			Kernel: fmt.Sprintf("fused_decode_%d", a.D), Grid: device.Dim3{X: splits, Y: a.G, Z: units / a.G}, Block: device.Dim3{X: 32 * warps},
 			SharedBytes: warps * 8 * (a.D + 2) * 4,
 			Args: []device.Arg{device.Pointer{Buffer: q}, k, v, device.Pointer{Buffer: out}, device.Pointer{Buffer: partial},
 				device.Pointer{Buffer: extremes}, device.Pointer{Buffer: tickets},
@@ -129,7 +132,7 @@ func (b bench) decode(a *attention, splits int) []float64 {
 		got := b.floats(out)
 		if run == 0 {
 			first = got
-		} else if nmse(got, first) != 0 {
+		} else if !slices.EqualFunc(got, first, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) }) {
 			b.t.Errorf("a second launch gives other values")
 		}
 	}
@@ -206,6 +209,97 @@ func TestFusedDecode(t *testing.T) {
 		if e := nmse(b.decode(a, tt.splits), a.want()); !(e <= fusedBound) {
 			t.Errorf("%+v: NMSE %.3g against float64, want at most %.3g", tt, e, fusedBound)
 		}
+	}
+}
+
+// TestFusedForwardPass runs a whole model on the fused path: prefill, decode,
+// several tokens after cached ones, decode again; queries in groups of one, of
+// seven and of more than a block's. The bound is that of a longer text than the
+// unfused path's tests have: more cached values fall on the other side of a tie,
+// on either path.
+func TestFusedForwardPass(t *testing.T) {
+	tests := []struct{ heads, kv, dim int }{{2, 2, 64}, {14, 2, 64}, {9, 1, 64}, {3, 1, 128}}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%d heads of %d to %d", tt.heads, tt.dim, tt.kv), func(t *testing.T) {
+			f := tiny(t, "F16", func(s *synth.Spec) {
+				s.Embd, s.Heads, s.HeadsKV, s.FF, s.Layers = tt.heads*tt.dim, tt.heads, tt.kv, 64, 2
+			})
+			tokens := randomTokens(60, f.Hparams.NVocab)
+			ref := newReference(t, f, "f16").run(tokens)
+			m := load(t, f, qwen2.Options{KV: "f16", Capacity: len(tokens), Path: qwen2.Fused})
+			checkSteps(t, m, ref, tokens, []int{37, 1, 1, 19, 1, 1}, qwen2.Fused, 4*boundF16)
+		})
+	}
+}
+
+// TestFusedExtremes: scores beyond what exp takes, scores that are the same,
+// queries beyond what f16 holds or all zeros, infinite keys, and what a
+// faulty cache may hold besides.
+func TestFusedExtremes(t *testing.T) {
+	inf := float16.Inf(1)
+	tests := []struct {
+		name   string
+		change func(a *attention)
+		finite bool // the answer is
+	}{
+		{"huge scores", func(a *attention) { scaleBy(a.q, 1e4) }, true},
+		{"queries beyond f16", func(a *attention) { scaleBy(a.q, 1e7) }, true},
+		{"tiny queries", func(a *attention) { scaleBy(a.q, 1e-30) }, true},
+		{"queries of zeros", func(a *attention) { scaleBy(a.q, 0) }, true},
+		{"one huge element", func(a *attention) { a.q[5] = 3e4 }, true},
+		{"equal keys", func(a *attention) {
+			for i := range a.k {
+				a.k[i] = a.k[i%(a.G*a.D)]
+			}
+		}, true},
+		{"a key of -Inf scores", func(a *attention) { // element 3 of position 2, against positive queries
+			for i := 3; i < len(a.q); i += a.D {
+				a.q[i] = 1
+			}
+			for g := range a.G {
+				a.k[(2*a.G+g)*a.D+3] = float16.Inf(-1)
+			}
+		}, true},
+		{"a key of +Inf scores", func(a *attention) {
+			for i := range a.q {
+				a.q[i] = float32(math.Abs(float64(a.q[i])))
+			}
+			for g := range a.G {
+				a.k[(2*a.G+g)*a.D+3] = inf
+			}
+		}, false},
+		{"a value of Inf", func(a *attention) { a.v[0] = inf }, false},
+	}
+	b := shuffled(t, 3)
+	for _, tt := range tests {
+		for _, T := range []int{1, 9} {
+			a := newAttention(99, T, 50, 14, 2, 64, 2)
+			tt.change(a)
+			want, got := a.want(), []float64(nil)
+			if T == 1 {
+				got = b.decode(a, 2)
+			} else {
+				got = b.prefill(a)
+			}
+			if tt.finite {
+				// Scores of 10^5 are known to some 2^-24 of that.
+				if e := nmse(got, want); !(e <= 1e-4) {
+					t.Errorf("%s, %d tokens: NMSE %.3g against float64", tt.name, T, e)
+				}
+			}
+			for i := range want {
+				if bad := math.IsNaN(want[i]) || math.IsInf(want[i], 0); bad != (math.IsNaN(got[i]) || math.IsInf(got[i], 0)) {
+					t.Errorf("%s, %d tokens: element %d is %g, want %g", tt.name, T, i, got[i], want[i])
+					break
+				}
+			}
+		}
+	}
+}
+
+func scaleBy(x []float32, by float64) {
+	for i := range x {
+		x[i] *= float32(by)
 	}
 }
 

@@ -43,7 +43,7 @@ func randomTokens(n, vocab int) []int32 {
 
 // checkSteps runs steps over tokens and holds every recording against the
 // reference, shapes and order included.
-func checkSteps(t *testing.T, m *qwen2.Model, ref *text, tokens []int32, sizes []int, bound float64) {
+func checkSteps(t *testing.T, m *qwen2.Model, ref *text, tokens []int32, sizes []int, path qwen2.Path, bound float64) {
 	t.Helper()
 	got := newMemory(t)
 	feed(t, m, tokens, sizes, got)
@@ -51,7 +51,17 @@ func checkSteps(t *testing.T, m *qwen2.Model, ref *text, tokens []int32, sizes [
 		t.Error("recordings out of execution order")
 	}
 	hp := m.Hparams()
-	want := len(sizes) * (3 + hp.NLayer*(int(tap.Count)-3))
+	perStep := 0
+	for _, at := range tap.All() {
+		switch {
+		case !path.Computes(at):
+		case at.PerLayer():
+			perStep += hp.NLayer
+		default:
+			perStep++
+		}
+	}
+	want := len(sizes) * perStep
 	if len(got.kept) != want {
 		t.Errorf("%d recordings, want %d", len(got.kept), want)
 	}
@@ -85,7 +95,7 @@ func TestForwardPassAgainstFloat64(t *testing.T) {
 			tokens := randomTokens(16, f.Hparams.NVocab)
 			ref := newReference(t, f, tt.kv).run(tokens)
 			m := load(t, f, qwen2.Options{KV: tt.kv, Capacity: 40})
-			checkSteps(t, m, ref, tokens, []int{13, 1, 1, 1}, bound(tt.kv))
+			checkSteps(t, m, ref, tokens, []int{13, 1, 1, 1}, qwen2.Unfused, bound(tt.kv))
 		})
 	}
 }
@@ -118,7 +128,7 @@ func TestOddSizes(t *testing.T) {
 			tokens := randomTokens(n, f.Hparams.NVocab)
 			ref := newReference(t, f, "f32").run(tokens)
 			m := load(t, f, qwen2.Options{KV: "f32", Capacity: n}) // filled to the last row
-			checkSteps(t, m, ref, tokens, tt.steps, boundF32)
+			checkSteps(t, m, ref, tokens, tt.steps, qwen2.Unfused, boundF32)
 		})
 	}
 }
@@ -221,7 +231,11 @@ func TestRefusals(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	f := tiny(t, "F16")
-	for _, opt := range []qwen2.Options{{KV: "f8", Capacity: 4}, {KV: "f16"}, {KV: "f16", Capacity: -1}} {
+	for _, opt := range []qwen2.Options{
+		{KV: "f8", Capacity: 4}, {KV: "f16"}, {KV: "f16", Capacity: -1},
+		{KV: "f16", Capacity: 4, Path: "fusion"}, {KV: "f32", Capacity: 4, Path: qwen2.Fused}, // and heads of 32 elements
+		{KV: "f16", Capacity: 4, Path: qwen2.Fused},
+	} {
 		if _, err := qwen2.Load(nil, f, opt); err == nil {
 			t.Errorf("options %+v were accepted", opt)
 		}

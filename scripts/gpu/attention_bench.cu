@@ -91,7 +91,7 @@ struct Variant {
     const void *kernel;
     int warps, tile, shared;
     bool decode, pdl;
-    int splits; // of a decode
+    int splits, most_splits; // of a decode
     std::string name;
 };
 
@@ -105,7 +105,7 @@ static void launch(const Variant &v, const Problem &p, const Series &s, int i) {
     void *decode[] = {&queries, &k, &values, &results, &partial, &extremes, &tickets, &C, &H, &G, &scale};
     void *prefill[] = {&queries, &k, &values, &results, &T, &C, &H, &G, &scale};
     cudaLaunchConfig_t config = {};
-    config.gridDim = v.decode ? dim3(v.splits, units_of(p)) : dim3((T * (H / G) + 16 * v.warps - 1) / (16 * v.warps), G);
+    config.gridDim = v.decode ? dim3(v.splits, G, units_of(p) / G) : dim3((T * (H / G) + 16 * v.warps - 1) / (16 * v.warps), G);
     config.blockDim = dim3(32 * v.warps);
     config.dynamicSmemBytes = v.shared;
     config.stream = stream;
@@ -231,13 +231,13 @@ static __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
 template <int D, int WARPS, int TILE, int BLOCKS> static Variant decode_variant() {
     char name[80];
     snprintf(name, sizeof(name), "decode, %d warps, %d positions, %d blocks", WARPS, TILE, BLOCKS);
-    return {(const void *)decode_kernel<D, WARPS, TILE, BLOCKS>, WARPS, TILE, DecodeSizes<D, WARPS>::SHARED, true, false, 1, name};
+    return {(const void *)decode_kernel<D, WARPS, TILE, BLOCKS>, WARPS, TILE, DecodeSizes<D, WARPS>::SHARED, true, false, 1, DecodeSizes<D, WARPS>::SPLITS, name};
 }
 
 template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT> static Variant prefill_variant() {
     char name[80];
     snprintf(name, sizeof(name), "prefill, %d warps, %d positions, %d blocks%s", WARPS, TILE, BLOCKS, SPLIT ? "" : ", f16 operands");
-    return {(const void *)prefill_kernel<D, WARPS, TILE, BLOCKS, SPLIT>, WARPS, TILE, PrefillSizes<D, TILE>::SHARED, false, false, 1, name};
+    return {(const void *)prefill_kernel<D, WARPS, TILE, BLOCKS, SPLIT>, WARPS, TILE, PrefillSizes<D, TILE>::SHARED, false, false, 1, 1, name};
 }
 
 // The kernels as ours/qwen2/fused.go launches them: with as many splits as give
@@ -245,11 +245,11 @@ template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT> static Variant pre
 static Variant production(const Problem &p) {
     Variant v = {};
     if (p.T > 1) {
-        return p.shape.D == 64 ? Variant{(const void *)fused_prefill_64, 4, 64, PrefillSizes<64, 64>::SHARED, false, false, 1, "prefill"}
-                               : Variant{(const void *)fused_prefill_128, 4, 32, PrefillSizes<128, 32>::SHARED, false, false, 1, "prefill"};
+        return p.shape.D == 64 ? Variant{(const void *)fused_prefill_64, 4, 64, PrefillSizes<64, 64>::SHARED, false, false, 1, 1, "prefill"}
+                               : Variant{(const void *)fused_prefill_128, 4, 32, PrefillSizes<128, 32>::SHARED, false, false, 1, 1, "prefill"};
     }
-    v = p.shape.D == 64 ? Variant{(const void *)fused_decode_64, 8, 32, DecodeSizes<64, 8>::SHARED, true, false, 1, "decode"}
-                        : Variant{(const void *)fused_decode_128, 8, 16, DecodeSizes<128, 8>::SHARED, true, false, 1, "decode"};
+    v = p.shape.D == 64 ? Variant{(const void *)fused_decode_64, 8, 32, DecodeSizes<64, 8>::SHARED, true, false, 1, DecodeSizes<64, 8>::SPLITS, "decode"}
+                        : Variant{(const void *)fused_decode_128, 8, 16, DecodeSizes<128, 8>::SHARED, true, false, 1, DecodeSizes<128, 8>::SPLITS, "decode"};
     const int tiles = (p.C + v.tile - 1) / v.tile;
     v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), (tiles + v.warps - 1) / v.warps));
     return v;
@@ -356,7 +356,7 @@ static void sweep() {
         decode_variant<64, 4, 16, 1>(),  decode_variant<64, 4, 32, 1>(), decode_variant<64, 4, 32, 4>(), decode_variant<64, 4, 64, 1>(),
         decode_variant<64, 8, 16, 1>(),  decode_variant<64, 8, 16, 2>(), decode_variant<64, 8, 32, 1>(), decode_variant<64, 8, 32, 2>(),
         decode_variant<64, 8, 64, 1>(),  decode_variant<64, 12, 32, 1>(), decode_variant<64, 16, 16, 1>(), decode_variant<64, 16, 32, 1>()};
-    const std::vector<Variant> decode128 = {decode_variant<128, 4, 16, 1>(), decode_variant<128, 8, 16, 1>(), decode_variant<128, 8, 32, 1>(),
+    const std::vector<Variant> decode128 = {decode_variant<128, 8, 16, 1>(), decode_variant<128, 8, 32, 1>(),
                                             decode_variant<128, 12, 16, 1>()};
     const int contexts[] = {1024, 4096, 16384, 65536, 131072};
     const int splits[] = {1, 2, 3, 4, 6, 8, 11, 16, 22, 33, 44, 66, 99, 132, 198, 264};
@@ -380,8 +380,8 @@ static void sweep() {
                     if (C <= 4096 && n < C / 4096 * 2) {
                         continue;
                     }
-                    if (v.shared / 32 - 2 * shape.D * 4 < n && n > 200) {
-                        continue; // its shares might not fit
+                    if (n > v.most_splits) {
+                        continue;
                     }
                     v.splits = n;
                     sweep_one(v, p);

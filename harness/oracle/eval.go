@@ -44,7 +44,12 @@ func (e *evaluation) finish(y Rows) (derived, error) {
 
 // in returns an input: what op k reads where key is meant.
 func (e *evaluation) in(key tap.Key) Rows {
-	x := e.raw(e.o.variant.read(e.k, key))
+	read := e.o.variant.read(e.k, key)
+	if read != key && read.Compare(e.k) >= 0 && !e.s.has(read) {
+		e.err = ErrNotApplicable // a mistaken read of what this op itself is needed for
+		return Rows{}
+	}
+	x := e.raw(read)
 	if e.err != nil {
 		return Rows{}
 	}

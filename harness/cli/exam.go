@@ -48,8 +48,10 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 		defer work.Close()
 		e.Model, e.Dir = path, work.Dir()
 		e.Runner = &session.Runner{Worker: a.Worker, Timeout: *timeout}
-		e.Progress = examProgress(a)
+		progress := newProgress(a.Stderr, *asJSON)
+		e.Progress = progress.cases()
 		results, err := e.Results(ctx)
+		progress.done()
 		if err != nil {
 			return 0, err
 		}
@@ -82,19 +84,27 @@ func promptNames(list string) ([]string, error) {
 	return names, nil
 }
 
-// examProgress says at once what went wrong in a case, and every few seconds how
-// far the exam is, with the time left at the pace so far.
-func examProgress(a *App) func(done, all int, m *exam.Mark) {
-	began, said := time.Now(), time.Now()
+// cases follows an exam. It says at once what went wrong in a case, and how far
+// the exam is with the time left at the pace so far: a bar on a terminal,
+// elsewhere a line every few seconds.
+func (p *progress) cases() func(done, all int, m *exam.Mark) {
+	said := time.Now()
 	return func(done, all int, m *exam.Mark) {
-		for _, flaw := range m.Flaws() {
-			fmt.Fprintln(a.Stderr, flaw)
-		}
-		if time.Since(said) < patience && done < all {
+		if p.w == nil {
 			return
 		}
-		said = time.Now()
-		left := time.Since(began) * time.Duration(all-done) / time.Duration(done)
-		fmt.Fprintf(a.Stderr, "%d of %d cases, about %v to go; last %s\n", done, all, left.Round(time.Second), m.Case)
+		for _, flaw := range m.Flaws() {
+			p.done()
+			fmt.Fprintln(p.w, flaw)
+		}
+		left := time.Since(p.began) * time.Duration(all-done) / time.Duration(done)
+		text := fmt.Sprintf("%d of %d cases, about %v to go; last %s", done, all, left.Round(time.Second), m.Case)
+		switch {
+		case p.tty:
+			p.show(text, float64(done)/float64(all))
+		case time.Since(said) >= patience || done == all:
+			said = time.Now()
+			fmt.Fprintln(p.w, text)
+		}
 	}
 }

@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+	"golang.org/x/sys/unix"
 
 	"attndiff/harness/session"
 )
 
-// isTerminal reports whether w is a terminal.
+// isTerminal reports whether w is a terminal that knows more than text.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
 }
 
 // colourful reports whether w wants colour: a terminal, unless NO_COLOR is set
 // (no-color.org).
 func colourful(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && isTerminal(w) }
 
-// progress tells a person where a run is: one line that changes on a
-// terminal; elsewhere a line per engine and pass of a run that takes long, so
-// that a log of a short one holds its result and nothing else.
+// progress tells a person where a run is: a bar on a terminal; elsewhere a
+// line per engine and pass of a run that takes long, so that a log of a short
+// one holds its result and nothing else.
 type progress struct {
 	w     io.Writer // nil says nothing
 	tty   bool
@@ -49,44 +50,36 @@ const redraw = 50 * time.Millisecond
 
 // engine follows a worker.
 func (p *progress) engine(at session.Progress) {
-	if p.w == nil {
-		return
-	}
-	if p.tty {
-		if time.Since(p.when) >= redraw {
-			p.draw(at.Engine + ": " + at.Stage)
-		}
-		return
-	}
 	pass, _, _ := strings.Cut(at.Stage, " ")
-	p.say(at.Engine + ": " + pass)
+	if p.tty {
+		p.show(at.Engine+": "+at.Stage, at.Share)
+	} else {
+		p.say(at.Engine + ": " + pass)
+	}
 }
 
 // share reports how much is judged.
-func (p *progress) share(done float64) {
-	if p.tty && time.Since(p.when) >= redraw {
-		p.draw(fmt.Sprintf("comparing: %.0f %%", 100*done))
-	} else if !p.tty {
-		p.say("comparing")
-	}
-}
+func (p *progress) share(done float64) { p.show("comparing", done) }
 
-// say reports a stage of the harness itself.
-func (p *progress) say(text string) {
+// say reports a stage whose length is not known.
+func (p *progress) say(text string) { p.show(text, unknown) }
+
+// unknown is the share done of a stage that cannot tell.
+const unknown = -1
+
+// show reports a stage and the share of it that is done.
+func (p *progress) show(text string, done float64) {
 	switch {
-	case p.w == nil || text == p.last:
+	case p.w == nil:
 	case p.tty:
-		p.draw(text)
-	case time.Since(p.began) >= patience:
+		if done == unknown || time.Since(p.when) >= redraw {
+			p.last, p.when = text, time.Now()
+			fmt.Fprintf(p.w, "\r\x1b[K%s", barLine(text, done, time.Since(p.began), width(p.w)))
+		}
+	case text != p.last && time.Since(p.began) >= patience:
 		p.last = text
 		fmt.Fprintln(p.w, text)
 	}
-}
-
-// draw replaces the terminal's line.
-func (p *progress) draw(text string) {
-	p.last, p.when = text, time.Now()
-	fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 }
 
 // done removes the terminal's line.
@@ -95,4 +88,30 @@ func (p *progress) done() {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.last = ""
 	}
+}
+
+// barCells is how long a bar is.
+const barCells = 24
+
+// barLine is a terminal's line: a bar, the share, the time and what is done,
+// in less than so many columns, or the terminal would begin another line.
+func barLine(text string, done float64, spent time.Duration, columns int) string {
+	full, percent := 0, ""
+	if done != unknown {
+		done = min(max(done, 0), 1)
+		full, percent = int(done*barCells), fmt.Sprintf("%.0f %%", 100*done)
+	}
+	bar := strings.Repeat("█", full) + strings.Repeat("░", barCells-full)
+	line := []rune(fmt.Sprintf("%s %5s %4.0f s  %s", bar, percent, spent.Seconds(), text))
+	return string(line[:min(len(line), max(columns-1, 0))])
+}
+
+// width is how many columns a terminal has, 80 when it does not say.
+func width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
+		}
+	}
+	return 80
 }

@@ -23,7 +23,8 @@ type Runner struct {
 // Progress is where a worker is.
 type Progress struct {
 	Engine string
-	Stage  string // "open", "record s0003", ...
+	Stage  string  // "open", "record s0003", ...
+	Share  float64 // of the job's steps that are done, 0 to 1
 }
 
 // Do runs one job in a worker of its own and waits for its end. The error is
@@ -71,7 +72,7 @@ func (r *Runner) Do(ctx context.Context, job Job) (*Result, error) {
 		}
 		ended <- err
 	}()
-	w := watch{Failure: Failure{Engine: job.Spec.Engine, Stage: "start"}, tell: r.Progress}
+	w := watch{steps: job.steps(), Failure: Failure{Engine: job.Spec.Engine, Stage: "start"}, tell: r.Progress}
 	receive(read, w.take)
 	err = <-ended
 	w.At = mark.String()
@@ -105,6 +106,8 @@ const (
 type watch struct {
 	Failure // what it would be if the worker ended now
 	tell    func(Progress)
+	steps   int // of all passes, at most
+	begun   int // of those
 	result  *Result
 	refusal *frame
 }
@@ -117,9 +120,12 @@ func (w *watch) take(fr frame) {
 		w.refusal = &fr
 	case fr.Stage != "":
 		w.Stage = fr.Stage
+		if fr.Step {
+			w.begun++
+		}
 	}
 	if w.tell != nil {
-		w.tell(Progress{w.Engine, w.Stage})
+		w.tell(Progress{w.Engine, w.Stage, float64(max(w.begun-1, 0)) / float64(max(w.steps, 1))})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // written unbuffered, one write each, so that those before a crash arrive.
 type frame struct {
 	Stage string  `json:"stage,omitempty"` // what begins: "open", "record s0003"
+	Step  bool    `json:"step,omitempty"`  // with Stage: it is one step of a pass
 	Error string  `json:"error,omitempty"` // the job failed; the worker ends
 	Input bool    `json:"input,omitempty"` // with Error: the input is to blame
 	Done  *Result `json:"done,omitempty"`  // the job is done; the worker ends

@@ -19,6 +19,15 @@ type Job struct {
 	Warm bool `json:"warm,omitempty"`
 }
 
+// steps is how many steps the job takes at most.
+func (j *Job) steps() int {
+	n := 0
+	for i := range j.Passes {
+		n += j.Passes[i].steps()
+	}
+	return n
+}
+
 // Model identifies the model in the traces a job writes.
 type Model struct {
 	Name    string `json:"name"`

@@ -53,12 +53,14 @@ func (j *Job) run(p *Pass, eng Engine, res *Result, out *frames) (*PassResult, e
 }
 
 // tensors is how many recordings the pass makes at most.
-func (p *Pass) tensors(layers int) int {
-	steps := len(p.Steps)
-	if steps == 0 {
-		steps = 1 + p.Decode
+func (p *Pass) tensors(layers int) int { return p.steps() * layers * int(tap.Count) }
+
+// steps is how many steps the pass takes at most.
+func (p *Pass) steps() int {
+	if n := len(p.Steps); n > 0 {
+		return n
 	}
-	return steps * layers * int(tap.Count)
+	return 1 + p.Decode
 }
 
 // drive feeds the prompt, then decodes.
@@ -69,7 +71,7 @@ func (p *Pass) drive(prompt []int32, eng Engine, sink trace.Sink, out *frames) (
 	}
 	step := func(tokens []int32) (int32, error) {
 		n := len(done.Steps)
-		out.send(frame{Stage: fmt.Sprintf("%s s%04d", p.Name, n)})
+		out.send(frame{Stage: fmt.Sprintf("%s s%04d", p.Name, n), Step: true})
 		logits, err := eng.Step(n, tokens, sink)
 		if err != nil {
 			return 0, err

@@ -10,6 +10,7 @@ require (
 	github.com/ollama/ollama v0.24.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/x448/float16 v0.8.4
+	golang.org/x/net v0.48.0
 	golang.org/x/sys v0.39.0
 	gonum.org/v1/gonum v0.17.0
 )

@@ -67,11 +67,11 @@ func (d *diff) run(ctx context.Context) (int, error) {
 		c.Notes = []string{d.chosen}
 	}
 	out, err := c.Run(ctx)
-	progress.done()
 	if out == nil {
+		progress.done()
 		return 0, err
 	}
-	return status(out.Report), errors.Join(err, d.publish(out, work))
+	return status(out.Report), errors.Join(err, d.publish(out, work, progress))
 }
 
 // plan turns the flags into what is to be run. model is nil when no model is
@@ -187,8 +187,10 @@ func (f *runFlags) openModel() (*gguf.File, error) {
 }
 
 // publish puts the report in its place and prints it.
-func (d *diff) publish(out *comparison.Diff, work *session.Workspace) error {
+func (d *diff) publish(out *comparison.Diff, work *session.Workspace, progress *progress) error {
+	progress.say("writing the report")
 	path, err := out.Publish(work)
+	progress.done()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,10 @@ func (d *Diff) Publish(work *session.Workspace) (string, error) {
 	if err := d.Report.Write(draft); err != nil {
 		return "", err
 	}
+	page := filepath.Join(work.Dir(), "report.html")
+	if err := d.page(page); err != nil {
+		return "", err
+	}
 	if run := d.Input.Run; run != nil {
 		for role, rec := range map[string]*session.Recording{"reference": run.Reference, "ours": run.Ours} {
 			if rec.Side.Trace != "" {
@@ -22,6 +26,9 @@ func (d *Diff) Publish(work *session.Workspace) (string, error) {
 				return "", err
 			}
 		}
+	}
+	if _, err := work.Keep(page, "report.html"); err != nil {
+		return "", err
 	}
 	return work.Keep(draft, "report.json")
 }

@@ -4,6 +4,7 @@ import (
 	"attndiff/harness/session"
 	"attndiff/reference/llamacpp"
 	"attndiff/traces/gguf"
+	"attndiff/traces/recode"
 )
 
 // OpenModel opens a model file for whoever reads weights in Go: formats that
@@ -15,4 +16,15 @@ func OpenModel(path string) (*gguf.File, error) {
 		return nil, &session.InputError{Err: err}
 	}
 	return f, nil
+}
+
+// Recode writes the model in a file again, to another file and with matrices of
+// another type.
+func Recode(from, to, typ string) error {
+	f, err := OpenModel(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return recode.Write(to, f, typ)
 }

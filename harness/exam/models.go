@@ -9,7 +9,6 @@ import (
 
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
-	"attndiff/traces/gguf"
 	"attndiff/traces/gguf/writer"
 	"attndiff/traces/prompts"
 	"attndiff/traces/synth"
@@ -79,46 +78,8 @@ func variants(shipped *Model, dir string) ([]*Model, error) {
 		spec.Type, spec.Seed = typ, 1
 		add("tiny "+typ, func(path string) error { return synth.Write(path, spec) })
 		if typ != "F16" { // the shipped file itself
-			add("haiku "+typ, func(path string) error { return recode(shipped.Path, path, typ) })
+			add("haiku "+typ, func(path string) error { return engines.Recode(shipped.Path, path, typ) })
 		}
 	}
 	return list, nil
-}
-
-// recode writes a model again with matrices of another type. Merges are not
-// carried over: prompts come as ids.
-func recode(from, to, typ string) error {
-	f, err := engines.OpenModel(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	v, err := f.Vocab()
-	if err != nil {
-		return err
-	}
-	return writer.WriteFile(to, writer.Model{
-		Name: f.Name, Hparams: f.Hparams, ContextLength: f.ContextLength, Type: typ, Tied: f.Output() == gguf.TokenEmbd,
-		Vocab: writer.Vocab{Tokens: v.Tokens, Types: v.Types, Merges: []string{v.Tokens[0] + " " + v.Tokens[1]},
-			BOS: v.BOS, EOS: v.EOS, Pad: gguf.NoToken},
-		Fill: func(p gguf.Part, first int, dst []float32) error { return fill(f, p, first, dst) },
-	})
-}
-
-// fill reads a stretch of a part's elements, in row-major order.
-func fill(f *gguf.File, p gguf.Part, first int, dst []float32) error {
-	width := p.Shape[len(p.Shape)-1]
-	if !p.Matrix() {
-		all, err := f.Float32(p.Name)
-		if err == nil {
-			copy(dst, all[first:])
-		}
-		return err
-	}
-	lo, hi := first/width, (first+len(dst)+width-1)/width
-	rows, err := f.Float32Rows(p.Name, lo, hi)
-	if err == nil {
-		copy(dst, rows[first-lo*width:])
-	}
-	return err
 }

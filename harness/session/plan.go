@@ -18,6 +18,11 @@ type Plan struct {
 	Tokens []int32 // or as ids; neither when a side is a trace
 	Decode int     // greedy steps after the prompt
 
+	// Steps, when set, says how many of Tokens each step takes; nothing is
+	// decoded beyond them. The reference then runs on tokens that were chosen
+	// before, and once freely from those of step 0.
+	Steps []int
+
 	Select Selection
 	Faults []string // planted in ours only
 	Repeat int      // runs of ours; taps that differ between them are unstable
@@ -29,6 +34,7 @@ type Run struct {
 	Reference, Ours *Recording
 	Prompt          []int32  // tokens of the prompt: given, or those of step 0
 	Notes           []string // what a reader must know before the verdict
+	Warnings        []string // those notes that an engine made of its own run: writes out of bounds, outputs left unwritten
 	Unstable        []Unstable
 	Differing       string // trace of the first repeated run of ours that differs; "" when none does
 }
@@ -66,8 +72,8 @@ func (p *Plan) Execute(ctx context.Context, r *Runner) (*Run, error) {
 	return run, Match(run.Reference, run.Ours)
 }
 
-// lead runs the reference from the prompt on its own choices: once recorded,
-// once plain.
+// lead runs the reference from the prompt on its own choices, or in the plan's
+// steps: once recorded, once plain.
 func (p *Plan) lead(ctx context.Context, r *Runner, run *Run) (*Recording, error) {
 	file := filepath.Join(p.Dir, "reference.safetensors")
 	job := p.Job(p.Reference)
@@ -76,17 +82,26 @@ func (p *Plan) lead(ctx context.Context, r *Runner, run *Run) (*Recording, error
 	}
 	job.Warm = true
 	job.Passes = []Pass{
-		{Name: "record", Decode: p.Decode, Trace: file, Select: p.Select},
-		{Name: "plain", Decode: p.Decode},
+		{Name: "record", Decode: p.Decode, Steps: p.Steps, Trace: file, Select: p.Select},
+		{Name: "plain", Decode: p.Decode, Steps: p.Steps},
+	}
+	if len(p.Steps) > 1 {
+		job.Passes = append(job.Passes, Pass{Name: "free", Prompt: p.Steps[0], Decode: len(p.Steps) - 1})
 	}
 	res, err := r.Do(ctx, job)
 	if err != nil {
 		return nil, err
 	}
-	run.Prompt = res.Prompt
+	if run.Prompt = res.Prompt; p.Steps != nil {
+		run.Prompt = res.Prompt[:p.Steps[0]]
+	}
 	run.warn(res)
 	run.note(captureNote(res))
-	return recorded(p.Reference, file, job, res, &res.Passes[0]), nil
+	own := 0
+	if len(p.Steps) > 1 {
+		own = len(res.Passes) - 1
+	}
+	return recorded(p.Reference, file, job, res, &res.Passes[own]), nil
 }
 
 // follow runs an engine on the leader's tokens in the leader's steps, then
@@ -172,6 +187,7 @@ func (r *Run) note(s string) {
 func (r *Run) warn(res *Result) {
 	for _, w := range res.Warnings {
 		r.note(res.Info.Engine + ": " + w)
+		r.Warnings = append(r.Warnings, res.Info.Engine+": "+w)
 	}
 	if res.More > 0 {
 		r.note(fmt.Sprintf("%s: %d more of these", res.Info.Engine, res.More))

@@ -46,6 +46,25 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Tokens chosen before are fed to both sides as they are; the reference says
+// its own in a free pass.
+func TestPlanSteps(t *testing.T) {
+	p := newPlan(t)
+	p.Tokens, p.Steps, p.Decode = []int32{0, 1, 5, 4}, []int{2, 1, 1}, 0
+	run, err := execute(t, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(run.Prompt, []int32{0, 1}) || !reflect.DeepEqual(run.Reference.Own, []int32{2, 3}) {
+		t.Errorf("prompt %v, reference says %v; want [0 1], [2 3]", run.Prompt, run.Reference.Own)
+	}
+	for _, rec := range []*Recording{run.Reference, run.Ours} {
+		if !reflect.DeepEqual(rec.Meta.Tokens, p.Tokens) || !reflect.DeepEqual(rec.Meta.Steps, p.Steps) {
+			t.Errorf("%s was fed %v in %v", rec.Side, rec.Meta.Tokens, rec.Meta.Steps)
+		}
+	}
+}
+
 // An engine that chooses itself is fed the leader's tokens all the same, says
 // its own in its free pass, and its recording tells what it chose.
 func TestPlanChooser(t *testing.T) {

@@ -15,6 +15,9 @@ STEPS ?=
 KV ?=
 OUT ?=
 
+# What to add to the gate's command line.
+GATE ?=
+
 # How many mutants to try, and how many fault cases of each kind; all without it.
 SAMPLE ?=
 
@@ -49,7 +52,7 @@ endif
 # of everything it watches, and llama.cpp's takes minutes.
 PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps}}{{if eq . "attndiff/reference/llamacpp"}}{{$$pure = false}}{{end}}{{end}}{{if and $$pure (ne $$p "attndiff/reference/llamacpp")}}{{$$p}}{{end}}' ./...)
 
-.PHONY: help build diff test race lint bench faults mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
+.PHONY: help build diff gate test race lint bench faults mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +71,9 @@ $(FLAGS_FILE): go.mod scripts/cgoflags/main.go
 
 diff: $(BIN) ## run both engines on PROMPT and compare them
 	@$(BIN) diff $(DIFF_ARGS)
+
+gate: $(BIN) ## run the cases of traces/gate.yaml against their baseline; GATE="--update" and other flags
+	@$(BIN) gate $(GATE)
 
 test: $(FLAGS_FILE) ## run all tests
 	go vet ./...

@@ -57,6 +57,8 @@ func commands() []command {
 		{"compare", "REF OURS", "compare two traces", false, compareCommand},
 		{"faults", "", "list the faults that --fault plants", false, faultsCommand},
 		{"faults run", "", "measure the harness against the planted faults", false, faultsRunCommand},
+		{"gate", "", "run the matrix of cases and hold it to its baseline", false, gateCommand},
+		{"gate merge", "PART...", "join the gate.json of several shards", false, gateMergeCommand},
 		{"inspect", "TRACE", "show what a trace holds, or one tensor's statistics", false, inspectCommand},
 		{"synth", "", "write a synthetic GGUF of a given shape from a seed", false, synthCommand},
 		{"doctor", "", "show what this machine can run and what is missing", false, doctorCommand},
@@ -64,6 +66,9 @@ func commands() []command {
 		{"worker", "", "run one engine for a parent process", true, workerCommand},
 	}
 }
+
+// subcommands are second words of commands.
+var subcommands = map[string]string{"faults": "run", "gate": "merge"}
 
 // Run runs one command line and returns its exit status.
 func (a *App) Run(ctx context.Context, args []string) int {
@@ -82,8 +87,8 @@ func (a *App) Run(ctx context.Context, args []string) int {
 	case "-version", "--version":
 		name = "version"
 	}
-	if name == "faults" && len(args) > 0 && args[0] == "run" {
-		name, args = "faults run", args[1:]
+	if second := subcommands[name]; second != "" && len(args) > 0 && args[0] == second {
+		name, args = name+" "+second, args[1:]
 	}
 	a.args = append(strings.Fields(name), args...)
 	for _, c := range commands() {
@@ -106,7 +111,7 @@ func (a *App) run(ctx context.Context, c command, args []string) int {
 	if err != nil {
 		return a.fail(fmt.Errorf("%s: %w; `attndiff %s -h` lists the flags", c.name, err, c.name))
 	}
-	if want := len(strings.Fields(c.args)); len(rest) != want {
+	if want := len(strings.Fields(c.args)); len(rest) < want || len(rest) > want && !strings.HasSuffix(c.args, "...") {
 		return a.fail(fmt.Errorf("%s: %d arguments given, want %d: attndiff %s [flags] %s", c.name, len(rest), want, c.name, c.args))
 	}
 	status, err := run(ctx, rest)

@@ -49,7 +49,7 @@ func faultsRunCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) 
 		e.Model, e.Dir = path, work.Dir()
 		e.Runner = &session.Runner{Worker: a.Worker, Timeout: *timeout}
 		progress := newProgress(a.Stderr, *asJSON)
-		e.Progress = progress.cases()
+		e.Progress = progress.cases
 		results, err := e.Results(ctx)
 		progress.done()
 		if err != nil {
@@ -84,27 +84,15 @@ func promptNames(list string) ([]string, error) {
 	return names, nil
 }
 
-// cases follows an exam. It says at once what went wrong in a case, and how far
-// the exam is with the time left at the pace so far: a bar on a terminal,
-// elsewhere a line every few seconds.
-func (p *progress) cases() func(done, all int, m *exam.Mark) {
-	said := time.Now()
-	return func(done, all int, m *exam.Mark) {
-		if p.w == nil {
-			return
-		}
-		for _, flaw := range m.Flaws() {
-			p.done()
-			fmt.Fprintln(p.w, flaw)
-		}
-		left := time.Since(p.began) * time.Duration(all-done) / time.Duration(done)
-		text := fmt.Sprintf("%d of %d cases, about %v to go; last %s", done, all, left.Round(time.Second), m.Case)
-		switch {
-		case p.tty:
-			p.show(text, float64(done)/float64(all))
-		case time.Since(said) >= patience || done == all:
-			said = time.Now()
-			fmt.Fprintln(p.w, text)
-		}
+// cases follows an exam: it says at once what went wrong in a case, and how far
+// the exam is.
+func (p *progress) cases(done, all int, m *exam.Mark) {
+	if p.w == nil {
+		return
 	}
+	for _, flaw := range m.Flaws() {
+		p.done()
+		fmt.Fprintln(p.w, flaw)
+	}
+	p.tally(done, all, m.Case.String())
 }

@@ -58,6 +58,23 @@ func (p *progress) engine(at session.Progress) {
 	}
 }
 
+// tally follows cases that run for long: a bar on a terminal, elsewhere a line
+// every few seconds, with the time left at the pace so far.
+func (p *progress) tally(done, all int, last string) {
+	if p.w == nil {
+		return
+	}
+	left := time.Since(p.began) * time.Duration(all-done) / time.Duration(done)
+	text := fmt.Sprintf("%d of %d cases, about %v to go; last %s", done, all, left.Round(time.Second), last)
+	switch {
+	case p.tty:
+		p.show(text, float64(done)/float64(all))
+	case time.Since(p.when) >= patience && time.Since(p.began) >= patience:
+		p.when = time.Now()
+		fmt.Fprintln(p.w, text)
+	}
+}
+
 // share reports how much is judged.
 func (p *progress) share(done float64) { p.show("comparing", done) }
 

@@ -59,7 +59,7 @@ func TestProgressQuiet(t *testing.T) {
 	p.began = time.Time{}
 	p.engine(session.Progress{Engine: "e", Stage: "record s0000"})
 	p.share(0.5)
-	p.cases()(1, 2, nil)
+	p.cases(1, 2, nil)
 	p.done()
 }
 

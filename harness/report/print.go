@@ -48,7 +48,7 @@ func (p printer) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\
 
 // field writes a labelled line, continuing longer text below itself.
 func (p printer) field(label, text string) {
-	for i, part := range wrap(text, 86) {
+	for i, part := range Wrap(text, 86) {
 		if i > 0 {
 			label = ""
 		}
@@ -169,7 +169,7 @@ func (p printer) findings() {
 
 // indented writes a labelled line below a finding.
 func (p printer) indented(label, text string) {
-	for i, part := range wrap(text, 86) {
+	for i, part := range Wrap(text, 86) {
 		if i > 0 {
 			label = ""
 		}

@@ -270,8 +270,8 @@ func TestWords(t *testing.T) {
 		{header(3, 1), "012"},
 		{header(24, 1), "0    5    10   15   20"},
 		{header(36, 2), "0    10   20   30"},
-		{strings.Join(wrap("aa bb cc", 5), "|"), "aa bb|cc"},
-		{strings.Join(wrap("aaaaaaaa", 5), "|"), "aaaaa|aaa"},
+		{strings.Join(Wrap("aa bb cc", 5), "|"), "aa bb|cc"},
+		{strings.Join(Wrap("aaaaaaaa", 5), "|"), "aaaaa|aaa"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

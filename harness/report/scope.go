@@ -85,7 +85,7 @@ func (p printer) section(title string, entries, shown int) {
 
 // clipped writes text over at most limitLines lines, the first after a mark.
 func (p printer) clipped(mark, text string) {
-	lines := wrap(text, 95)
+	lines := Wrap(text, 95)
 	if len(lines) > limitLines {
 		lines[limitLines-1] = clip(lines[limitLines-1]+" "+lines[limitLines], 95)
 		lines = lines[:limitLines]

@@ -69,8 +69,8 @@ func Ranges(noun string, list []int) string {
 	return noun + " " + strings.Join(parts, ",")
 }
 
-// wrap breaks text into lines of at most width characters.
-func wrap(text string, width int) []string {
+// Wrap breaks text into lines of at most width characters.
+func Wrap(text string, width int) []string {
 	runes := []rune(text)
 	var lines []string
 	for len(runes) > width {

@@ -236,6 +236,7 @@ func (j *judge) op(t *Tap, want, refWant oracle.Value, hasRef bool) error {
 	}
 	own := compare(got, info.DType, want)
 	t.Inputs, t.Composed, t.OpOurs, t.Blind = want.Inputs, want.Composed, own.nmse(), own.blind
+	t.Noise = ratio(own.noise, own.energy)
 	t.Peak.Index = unravel(own.peak, want.Shape)
 	t.Peak.Ours, t.Peak.Oracle = got[own.peak], want.Data[own.peak]
 	var ref *opError

@@ -64,6 +64,7 @@ type Tap struct {
 	OpOurs    float64 // NaN when the oracle could not judge it
 	OpRef     float64 // NaN when the reference did not record it
 	Allowance float64 // what OpOurs may be
+	Noise     float64 // variance derived for ours at this op, as an NMSE; 0 where nothing was derived
 
 	// Peak is where ours and the oracle (without one: ours and the reference)
 	// differ most.

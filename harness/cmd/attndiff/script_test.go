@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "refuses": refuses, "json": jsonValue,
+			"exits": exits, "refuses": refuses, "json": jsonValue, "working": working, "alone": alone,
 		},
 		RequireExplicitExec: true,
 	})
@@ -102,6 +102,44 @@ func refuses(ts *testscript.TestScript, neg bool, args []string) {
 	if !regexp.MustCompile(args[0]).MatchString(said) {
 		ts.Fatalf("%q does not match %q", said, args[0])
 	}
+}
+
+// working waits until an engine of the script's background job runs.
+func working(ts *testscript.TestScript, neg bool, args []string) {
+	for range 3000 {
+		for _, command := range processes(ts) {
+			if strings.Contains(command, "\x00worker\x00") {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("no engine runs")
+}
+
+// alone fails when a process that the script started is left, at any depth.
+func alone(ts *testscript.TestScript, neg bool, args []string) {
+	for pid, command := range processes(ts) {
+		ts.Fatalf("process %s is left: %q", pid, command)
+	}
+}
+
+// processes lists the command lines of what the script started: their
+// environment names its folder.
+func processes(ts *testscript.TestScript) map[string]string {
+	list, err := filepath.Glob("/proc/[0-9]*")
+	ts.Check(err)
+	found := map[string]string{}
+	for _, p := range list {
+		environ, err := os.ReadFile(filepath.Join(p, "environ"))
+		if err != nil || !strings.Contains("\x00"+string(environ), "\x00WORK="+ts.Getenv("WORK")+"\x00") {
+			continue // another's, or gone
+		}
+		if command, err := os.ReadFile(filepath.Join(p, "cmdline")); err == nil {
+			found[filepath.Base(p)] = string(command)
+		}
+	}
+	return found
 }
 
 // run runs a command and returns its exit status.

@@ -21,8 +21,9 @@ var (
 	signedScale = []oklab{{0.36, -0.02, -0.15}, {0.68, -0.04, -0.11}, {0.985, 0, 0}, {0.74, 0.06, 0.12}, {0.43, 0.10, 0.08}}
 	// amountScale is from nothing to deep blue.
 	amountScale = []oklab{{0.985, 0, 0}, {0.74, -0.06, -0.06}, {0.30, -0.01, -0.12}}
-	// errorScale is from nothing over yellow and red to maroon.
-	errorScale = []oklab{{0.985, 0, 0}, {0.88, 0.02, 0.11}, {0.68, 0.13, 0.11}, {0.47, 0.17, 0.07}, {0.24, 0.09, 0.03}}
+	// errorScale is from nothing over violet and red to dark brown; turned for a dark
+	// page, from black over violet and red to pale yellow.
+	errorScale = []oklab{{0.985, 0, 0}, {0.80, 0.07, -0.08}, {0.60, 0.19, 0.02}, {0.43, 0.10, 0.08}, {0.27, 0.04, 0.06}}
 )
 
 // Colours that no scale has.

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"attndiff/harness/report"
 	"attndiff/harness/verdict"
@@ -18,7 +19,7 @@ type layerMap struct {
 	Span    int // layers per column
 	Columns []string
 	Rows    []mapRow
-	Legend  []status
+	Legend  []status // those there are
 	Inks    []ink
 }
 
@@ -96,7 +97,9 @@ func newLayerMap(r *report.Report) *layerMap {
 		m.Rows = append(m.Rows, out)
 	}
 	for _, l := range verdict.Legend {
-		m.Legend = append(m.Legend, status{l.Status, report.Mark(l.Status), l.Text})
+		if slices.ContainsFunc(r.Taps, func(t report.Tap) bool { return t.Status == l.Status }) {
+			m.Legend = append(m.Legend, status{l.Status, report.Mark(l.Status), l.Text})
+		}
 	}
 	for d := -15; d <= 0; d += 5 {
 		e := math.Pow(10, float64(d))

@@ -130,7 +130,7 @@ func (st *stack) headError(head int) string {
 	case worst != worst, magnitude(worst) > math.MaxFloat32:
 		return "not finite"
 	}
-	return "up to " + short(float64(worst))
+	return "differs by up to " + short(float64(worst))
 }
 
 // name is "q_rope, layer 2".

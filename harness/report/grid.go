@@ -117,7 +117,7 @@ func (r *Report) printGrid(w io.Writer, paint painter) error {
 			}
 		}
 		t := l.worst
-		if err := table.Append(l.tap, cells.String(), l.drift.Amount(), t.OpOurs.Amount(), t.OpRef.Amount(), t.Allowance.Amount(), t.place()); err != nil {
+		if err := table.Append(l.tap, cells.String(), l.drift.Amount(), t.OpOurs.Amount(), t.OpRef.Amount(), t.Allowance.Amount(), clip(t.place(), placeWidth)); err != nil {
 			return err
 		}
 	}
@@ -153,6 +153,9 @@ func (t *Tap) place() string {
 	}
 	return b.String()
 }
+
+// placeWidth is what is left of 100 columns beside maxColumns statuses.
+const placeWidth = 28
 
 // plainLines draws one line under the header and nothing else.
 var plainLines = tw.Rendition{

@@ -56,6 +56,19 @@ func (p printer) field(label, text string) {
 	}
 }
 
+// after writes text behind a mark of some width, continuing it below itself.
+// The mark may hold colours; blank is as wide without.
+func (p printer) after(mark, blank, text string) {
+	lines := Wrap(text, lineWidth-len(blank))
+	p.line("%s%s", mark, lines[0])
+	for _, l := range lines[1:] {
+		p.line("%*s%s", len(blank)+1, "", l)
+	}
+}
+
+// lineWidth is how many columns lines of prose have at most.
+const lineWidth = 98
+
 func (p printer) head() {
 	p.line("%s", p.paint.in(bold, p.paint.outcome(p.Verdict, string(p.Verdict))))
 	if m := p.Model; m.NLayer > 0 {
@@ -90,8 +103,8 @@ func (p printer) unstable() {
 	if len(p.Unstable) == 0 {
 		return
 	}
-	p.line("%s: %d recordings differ between identical runs of ours: a race, or memory read before it is written.",
-		p.paint.in(red, "unstable"), len(p.Unstable))
+	p.after(p.paint.in(red, "unstable"), "unstable", fmt.Sprintf(": %d recordings differ between identical runs of ours: a race, or memory read before it is written.",
+		len(p.Unstable)))
 	const shown = 5
 	for _, u := range p.Unstable[:min(shown, len(p.Unstable))] {
 		t := Tap{Step: u.Step, Layer: u.Layer}
@@ -108,7 +121,7 @@ func (p printer) legend() {
 	p.line("")
 	for _, l := range verdict.Legend {
 		if slices.ContainsFunc(p.Taps, func(t Tap) bool { return t.Status == l.Status }) {
-			p.line("%s %s: %s", p.paint.status(l.Status, symbols[l.Status]), l.Status, l.Text)
+			p.after(p.paint.status(l.Status, symbols[l.Status]), " ", fmt.Sprintf(" %s: %s", l.Status, l.Text))
 		}
 	}
 }
@@ -131,7 +144,7 @@ func (p printer) first() {
 			p.line("  %-10s %s", v.name, v.value.Value())
 		}
 	}
-	p.line("  why        %s", d.Why)
+	p.after("  why       ", "  why       ", " "+d.Why)
 }
 
 func (p printer) findings() {
@@ -145,13 +158,14 @@ func (p printer) findings() {
 		if place != "" {
 			place += ", "
 		}
-		p.line("  %d. %s  %s  %s%s, %d of %d recordings", i+1, p.paint.in(red, f.Tap), f.Severity,
-			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of)
+		number := fmt.Sprintf("  %d. ", i+1)
+		p.after(number+p.paint.in(red, f.Tap), strings.Repeat(" ", len(number+f.Tap)), fmt.Sprintf("  %s  %s%s, %d of %d recordings", f.Severity,
+			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of))
 		if f.ID != choiceID { // which is no matter of degree
 			p.line("     op error %s, allowed %s", f.Evidence.OpOurs.Amount(), f.Evidence.Allowance.Amount())
 		}
 		if len(f.Evidence.Composed) > 0 {
-			p.line("     judged across %s, which ours did not record", strings.Join(f.Evidence.Composed, ", "))
+			p.after("     ", "     ", "judged across "+strings.Join(f.Evidence.Composed, ", ")+", which ours did not record")
 		}
 		p.indented("cause", f.Cause.Words())
 		for _, o := range f.Evidence.Observed {
@@ -191,7 +205,7 @@ func (c Cause) Words() string {
 
 func (p printer) failure() {
 	f := p.Failure
-	p.line("%s %s during %s", f.Engine, f.Reason, f.Stage)
+	p.after("", "", fmt.Sprintf("%s %s during %s", f.Engine, f.Reason, f.Stage))
 	if f.At != "" {
 		p.line("last tap recorded: %s", f.At)
 	}

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mattn/go-runewidth"
 
 	"attndiff/harness/diagnose"
 	"attndiff/harness/session"
@@ -142,16 +142,37 @@ func TestGolden(t *testing.T) {
 	golden(t, "divergence.json", out.String())
 }
 
-// The table fits 100 columns however many layers there are, and long texts
-// are wrapped.
+// Everything but the command to copy fits 100 columns: with many layers, wide
+// characters, long causes and places far into large tensors.
 func TestWidth(t *testing.T) {
 	for _, layers := range []int{1, 3, 24, 36, 128} {
 		in := input(layers)
-		in.Decode = func([]int32) string { return strings.Repeat("autumn wind ", 30) }
-		in.Result.Taps[0].Peak.Index = []int{1000, 13, 1000}
-		for i, line := range strings.Split(printed(t, Build(in)), "\n") {
-			if n := utf8.RuneCountInString(line); n > 100 && !strings.Contains(line, ": this op") {
-				t.Errorf("%d layers: line %d has %d columns: %s", layers, i, n, line)
+		in.Text = strings.Repeat("海の🎋", 50)
+		in.Decode = func([]int32) string { return strings.Repeat("秋風 autumn wind 🎋", 30) }
+		in.Command = "bin/attndiff"
+		in.Run.Notes = []string{strings.Repeat("海", 300)}
+		in.Run.Unstable = []session.Unstable{{Key: tap.At(9999, layers-1, tap.KQSoftMax), Runs: 2}}
+		if in.Result.First != nil {
+			first := *in.Result.First
+			first.Why = strings.Repeat("a long reason ", 20)
+			in.Result.First = &first
+		}
+		var every []verdict.Tap
+		for _, r := range in.Result.Taps { // every second layer: no range shortens their list
+			if r.Key.Tap != tap.QRope || r.Key.Layer%2 == 0 {
+				every = append(every, r)
+			}
+			every[len(every)-1].Peak.Index = []int{127, 131071, 131071}
+			every[len(every)-1].Composed = tap.All()
+		}
+		in.Result.Taps = every
+		in.Diagnoses = []diagnose.Diagnosis{{Tap: tap.QRope, Evidence: []string{strings.Repeat("海", 200)}, Fix: strings.Repeat("mend it ", 40),
+			Cause: diagnose.Cause{ID: "x", Title: strings.Repeat("a long cause ", 20), Status: diagnose.Proven, RunnerUp: strings.Repeat("next", 20)}}}
+		for _, r := range []*Report{Build(in), Failed(&session.Failure{Engine: strings.Repeat("engine", 9), Reason: strings.Repeat("why ", 30)}, in)} {
+			for i, line := range strings.Split(printed(t, r), "\n") {
+				if n := runewidth.StringWidth(line); n > 100 {
+					t.Errorf("%d layers: line %d has %d columns: %s", layers, i, n, line)
+				}
 			}
 		}
 	}
@@ -272,6 +293,11 @@ func TestWords(t *testing.T) {
 		{header(36, 2), "0    10   20   30"},
 		{strings.Join(Wrap("aa bb cc", 5), "|"), "aa bb|cc"},
 		{strings.Join(Wrap("aaaaaaaa", 5), "|"), "aaaaa|aaa"},
+		{strings.Join(Wrap("秋風の音", 5), "|"), "秋風|の音"},
+		{strings.Join(Wrap("秋", 1), "|"), "秋"},
+		{strings.Join(Wrap("", 5), "|"), ""},
+		{clip("秋風の音", 5), "秋風…"},
+		{clip("autumn", 6), "autumn"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

@@ -97,11 +97,3 @@ func (p printer) clipped(mark, text string) {
 		p.line("%s%s", mark, l)
 	}
 }
-
-// clip cuts text to a width.
-func clip(text string, width int) string {
-	if runes := []rune(text); len(runes) > width {
-		return string(runes[:width-1]) + "…"
-	}
-	return text
-}

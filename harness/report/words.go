@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mattn/go-runewidth"
+
 	"attndiff/traces/tap"
 )
 
@@ -69,13 +71,17 @@ func Ranges(noun string, list []int) string {
 	return noun + " " + strings.Join(parts, ",")
 }
 
-// Wrap breaks text into lines of at most width characters.
+// Wrap breaks text into lines of at most width columns, at a space where there
+// is one in the second half.
 func Wrap(text string, width int) []string {
 	runes := []rune(text)
 	var lines []string
-	for len(runes) > width {
-		cut := width
-		for i := width; i > width/2; i-- {
+	for {
+		cut := fitting(runes, width)
+		if cut == len(runes) {
+			return append(lines, string(runes))
+		}
+		for i := cut; i > cut/2; i-- {
 			if runes[i] == ' ' {
 				cut = i
 				break
@@ -84,5 +90,31 @@ func Wrap(text string, width int) []string {
 		lines = append(lines, string(runes[:cut]))
 		runes = []rune(strings.TrimLeft(string(runes[cut:]), " "))
 	}
-	return append(lines, string(runes))
 }
+
+// clip cuts text to so many columns.
+func clip(text string, width int) string {
+	runes := []rune(text)
+	if fitting(runes, width) == len(runes) {
+		return text
+	}
+	return string(runes[:fitting(runes, width-1)]) + "…"
+}
+
+// fitting is how many of the runes fit into so many columns, one at least.
+func fitting(runes []rune, width int) int {
+	for i, r := range runes {
+		if width -= columns(r); width < 0 {
+			return max(i, 1)
+		}
+	}
+	return len(runes)
+}
+
+// columns is how many columns of a terminal a rune takes: two for most of East
+// Asia's and for emoji, none for marks that combine. A sequence of emoji joined
+// into one counts for more than it takes.
+func columns(r rune) int { return terminal.RuneWidth(r) }
+
+// terminal counts as terminals outside of East Asia do, whatever the locale.
+var terminal = runewidth.Condition{}

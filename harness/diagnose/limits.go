@@ -194,7 +194,7 @@ func (r *scope) unreached() []Limit {
 	}
 	if across != nil {
 		out = append(out, Limit{What: "which of " + prose(across) + " is wrong, and mistakes in them that cancel",
-			Why: "ours did not record them; they were judged together, across the gap", Show: "record all taps: leave out --taps"})
+			Why: "ours did not record them; they were judged together, across the gap", Show: "record all taps: leave out --taps, or --path fused"})
 	}
 	if n := r.bench.Ours.Meta().Hparams.NLayer; len(r.layers) > 0 && len(r.layers) < n {
 		out = append(out, Limit{What: "mistakes in one layer alone: its weights, its place in the cache",

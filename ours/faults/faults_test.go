@@ -42,6 +42,12 @@ func (r recordings) Put(k tap.Key, _ trace.DType, _ []int, raw []byte) error {
 // that memory nobody wrote reads NaN, and not strict: a faulty run goes on.
 func run(t *testing.T, f *gguf.File, planted ...faults.Fault) recordings {
 	t.Helper()
+	return runOn(t, f, qwen2.Unfused, planted...)
+}
+
+// runOn does so on an attention path.
+func runOn(t *testing.T, f *gguf.File, path qwen2.Path, planted ...faults.Fault) recordings {
+	t.Helper()
 	src, edit, err := faults.Apply(planted, kernels.Default())
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,7 @@ func run(t *testing.T, f *gguf.File, planted ...faults.Fault) recordings {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	m, err := qwen2.Load(dev, f, qwen2.Options{KV: "f16", Capacity: capacity, Edit: edit})
+	m, err := qwen2.Load(dev, f, qwen2.Options{KV: "f16", Capacity: capacity, Path: path, Edit: edit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +97,11 @@ func firstDifference(clean, faulty recordings) (tap.Key, bool) {
 	return keys[i], true
 }
 
-// model opens the tiny model in that shape.
-func model(t *testing.T) *gguf.File {
+// model opens the tiny model in that shape, or another.
+func model(t *testing.T, changes ...func(*synth.Spec)) *gguf.File {
 	t.Helper()
-	f, err := gguf.Open(synthtest.Tiny(t, "F16", func(s *synth.Spec) { s.Embd, s.Heads, s.HeadsKV = 480, 12, 2 }))
+	shape := func(s *synth.Spec) { s.Embd, s.Heads, s.HeadsKV = 480, 12, 2 }
+	f, err := gguf.Open(synthtest.Tiny(t, "F16", append([]func(*synth.Spec){shape}, changes...)...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,9 +40,11 @@ var gemmFaults = append(transposedWeights(), []Fault{
 		What: "the output projection is scaled by 1/sqrt(head_dim)",
 		Why:  "alpha of the scores' GEMM left in a shared descriptor",
 		Rewrites: []Rewrite{each(tap.AttnOut, "alpha", func(op *qwen2.Op, ops []qwen2.Op) {
-			scale, ok := (*arg(find(ops, op.At.Layer, tap.KQSoftMax), "scale")).(device.Float)
-			if ok && op.Gemm != nil {
-				op.Gemm.Alpha = float32(scale)
+			for _, t := range []tap.Tap{tap.KQSoftMax, tap.KQV} { // where the unfused and the fused path take it
+				scale, ok := (*arg(find(ops, op.At.Layer, t), "scale")).(device.Float)
+				if ok && op.Gemm != nil {
+					op.Gemm.Alpha = float32(scale)
+				}
 			}
 		})},
 	}, {

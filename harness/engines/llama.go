@@ -34,7 +34,7 @@ func (l llama) Info() session.Info {
 }
 
 // Notes tell llama.cpp's graph.
-func (l llama) Notes() (map[string]string, error) { return l.Engine.Notes(), nil }
+func (l llama) Notes() (map[string]string, error) { return l.Engine.Notes() }
 
 // Warnings is empty: what llama.cpp has to say goes to its log.
 func (l llama) Warnings() []string { return nil }

@@ -34,7 +34,7 @@ func BenchmarkRecording(b *testing.B) {
 	for _, engine := range []string{"llama.cpp:cpu", "llama.cpp:cuda"} {
 		for _, size := range []struct{ prompt, decodes int }{{30, 20}, {1, 100}, {250, 0}} {
 			b.Run(fmt.Sprintf("%s/prompt=%d/decodes=%d", engine, size.prompt, size.decodes), func(b *testing.B) {
-				e := openBench(b, llamacpp.Config{CUDA: engine == "llama.cpp:cuda"})
+				e := openBench(b, llamacpp.Config{CUDA: engine == "llama.cpp:cuda", Context: size.prompt + size.decodes})
 				ids := prompt(e, size.prompt)
 				path := filepath.Join(b.TempDir(), "trace.safetensors")
 				var times [3][]float64
@@ -81,7 +81,7 @@ func BenchmarkThreads(b *testing.B) {
 			break
 		}
 		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
-			e := openBench(b, llamacpp.Config{Threads: threads})
+			e := openBench(b, llamacpp.Config{Threads: threads, Context: 50})
 			ids := prompt(e, 30)
 			for b.Loop() {
 				e.Reset()
@@ -98,7 +98,7 @@ func openBench(b *testing.B, cfg llamacpp.Config) *llamacpp.Engine {
 			b.Skip(err)
 		}
 	}
-	cfg.Model, cfg.Context = os.Getenv("ATTNDIFF_BENCH_MODEL"), 512
+	cfg.Model = os.Getenv("ATTNDIFF_BENCH_MODEL")
 	if cfg.Model == "" {
 		var err error
 		if cfg.Model, err = models.Path(); err != nil {

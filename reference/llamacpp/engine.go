@@ -17,7 +17,6 @@ import (
 
 	_ "github.com/ollama/ollama/llama/llama.cpp/src" // llama.cpp and ggml themselves
 
-	"attndiff/traces/execution"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -52,7 +51,7 @@ type Engine struct {
 	h       trace.Hparams
 	past    int    // tokens in the cache
 	want    []byte // scratch for Step
-	notes   execution.Notes
+	graphs  []graph
 }
 
 // Open loads a model. The error says what llama.cpp's log gave as the reason.

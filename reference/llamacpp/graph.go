@@ -16,8 +16,24 @@ import (
 	"attndiff/traces/half"
 )
 
+// graph is what a step's graph was, as the bridge gave it: telling it takes as
+// long as a few steps on a GPU, so that is left for when it is asked for.
+type graph struct {
+	step, tokens, past int
+	nodes              []C.ref_node
+	inputs             map[int]execution.Tensor // by node: what inputs held
+}
+
 // Notes describe the steps recorded last: the graphs of step 0 and step 1.
-func (e *Engine) Notes() execution.Notes { return e.notes }
+func (e *Engine) Notes() (execution.Notes, error) {
+	notes := execution.Notes{}
+	for _, g := range e.graphs {
+		if err := notes.PutGraph(g.tell().Keep(slices.Compact([]int{0, e.h.NLayer - 1}))); err != nil {
+			return nil, err
+		}
+	}
+	return notes, nil
+}
 
 // describeNext has the bridge keep the graph of a step that is recorded, if it
 // is one of those that notes tell of.
@@ -25,12 +41,12 @@ func (e *Engine) describeNext(step int, recorded bool) bool {
 	on := recorded && step < len(execution.Phases)
 	C.ref_describe(e.c, cBool(on))
 	if on && step == 0 {
-		e.notes = execution.Notes{}
+		e.graphs = nil
 	}
 	return on
 }
 
-// describe notes the graph of the step that has just run. past is what the
+// describe keeps the graph of the step that has just run. past is what the
 // cache held before it.
 func (e *Engine) describe(step, tokens, past int) error {
 	var first *C.ref_node
@@ -38,25 +54,41 @@ func (e *Engine) describe(step, tokens, past int) error {
 	if n == 0 {
 		return fmt.Errorf("step %d: llama.cpp's graph was not kept", step)
 	}
-	g := &execution.Graph{Step: step, Tokens: tokens, Past: past}
-	for i, node := range unsafe.Slice(first, int(n)) {
-		t := tensor(&node)
+	g := graph{step, tokens, past, slices.Clone(unsafe.Slice(first, int(n))), map[int]execution.Tensor{}}
+	for i := range g.nodes {
+		if g.nodes[i].input == 0 {
+			continue
+		}
+		t := tensor(&g.nodes[i])
+		if err := e.readInput(i, tokens, &t); err != nil {
+			return fmt.Errorf("step %d: %w", step, err)
+		}
+		g.inputs[i] = t
+	}
+	e.graphs = append(e.graphs, g)
+	return nil
+}
+
+// tell converts the graph.
+func (g graph) tell() *execution.Graph {
+	told := &execution.Graph{Step: g.step, Tokens: g.tokens, Past: g.past}
+	for i := range g.nodes {
+		node := &g.nodes[i]
+		t, ok := g.inputs[i]
+		if !ok {
+			t = tensor(node)
+		}
 		if t.Op != "" {
-			g.Nodes++
+			told.Nodes++
 		}
-		if node.input != 0 {
-			if err := e.readInput(i, tokens, &t); err != nil {
-				return fmt.Errorf("step %d: %w", step, err)
-			}
-		}
-		g.Tensors = append(g.Tensors, t)
+		told.Tensors = append(told.Tensors, t)
 		if cacheName.MatchString(t.Name) && t.Op == "" {
-			g.Cache = append(g.Cache, execution.Allocation{Name: t.Name, Type: t.Type, NE: t.NE, NB: t.NB,
+			told.Cache = append(told.Cache, execution.Allocation{Name: t.Name, Type: t.Type, NE: t.NE, NB: t.NB,
 				Buffer: C.GoString(node.buffer), Offset: int64(node.buffer_offset), Bytes: int64(node.buffer_bytes)})
 		}
 	}
-	assignLayers(g.Tensors)
-	return e.notes.PutGraph(g.Keep(slices.Compact([]int{0, e.h.NLayer - 1})))
+	assignLayers(told.Tensors)
+	return told
 }
 
 // tensor converts one node.

@@ -17,8 +17,12 @@ func TestGraph(t *testing.T) {
 			e := open(t, "F16", cfg)
 			generate(t, e, prompt(e, 12), 2, always(newMemory()))
 			h := e.Hparams()
+			notes, err := e.Notes()
+			if err != nil {
+				t.Fatal(err)
+			}
 			for step := range execution.Phases {
-				g, err := e.Notes().Graph(step)
+				g, err := notes.Graph(step)
 				if err != nil || g == nil {
 					t.Fatalf("step %d: graph %v, %v", step, g, err)
 				}

@@ -10,7 +10,6 @@ OUT/evidence.json tells what was found, OUT/details.tar.gz has the reports.
 
 import argparse
 import concurrent.futures
-import glob
 import json
 import os
 import re
@@ -40,7 +39,7 @@ class Run:
 
     def __init__(self, out, work):
         self.out, self.work = out, work
-        self.libraries, self.beside = "", {}
+        self.beside = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(12)
         self.backend = self.pool.submit(self.build_backend)
         self.synthetic = self.pool.submit(self.synthesize)
@@ -54,8 +53,13 @@ class Run:
         else:
             status, out, err, seconds = run(["scripts/reference-cuda.sh", *([SOURCES] if os.path.exists(SOURCES) else [])], 420)
             how = "built"
-        self.libraries = next(iter(sorted(glob.glob(os.path.join(CACHE, "*", "libggml-cuda.so")))), "").rpartition("/")[0]
+        if how == "built" and status == 0:
+            self.pool.submit(self.keep_backend)
         return {"how": how, "exit": status, "seconds": seconds, "error": last(err, 12) if status else None}
+
+    def keep_backend(self):
+        """What took minutes to build, for the next run, in parts that are easily carried."""
+        run(["bash", "-c", 'tar -C "$0" -cz . | split -b 16000000 - "$1/llama-cuda-built.tar.gz."', CACHE, self.out], 60)
 
     def synthesize(self):
         """A model of Qwen2.5-0.5B's shape with random weights, F16."""
@@ -102,18 +106,10 @@ def ours_cpu(r):
     return list_ + [diff(r.work, "cpu-unchecked", "--prompt", "haiku", ATTNDIFF_CUDA_CHECKS="off")]
 
 
-def llama_first(r):
-    """Whether llama.cpp:cuda runs and its recordings are judged valid."""
-    r.llama()
-    return [diff(r.work, "llama-first", "--prompt", "haiku", reference=LLAMA_CUDA, keep=True),
-            diff(r.work, "llama-first-flash", "--prompt", "haiku", "--flash-attn", reference=LLAMA_CUDA, keep=True)]
-
-
 def llama_cuda(r):
     """Ours against llama.cpp on the same GPU: the shipped model."""
     r.llama()
-    return [diff(r.work, f"cuda-{prompt}-{kv}{flash}", "--prompt", prompt, "--kv", kv, *([flash] if flash else []), reference=LLAMA_CUDA,
-                 keep=prompt == "haiku")
+    return [diff(r.work, f"cuda-{prompt}-{kv}{flash}", "--prompt", prompt, "--kv", kv, *([flash] if flash else []), reference=LLAMA_CUDA)
             for prompt in ("haiku", "long") for kv in ("f16", "f32") for flash in ("", "--flash-attn")]
 
 
@@ -121,19 +117,20 @@ def synthetic(r):
     """Ours against llama.cpp on the same GPU at Qwen2.5-0.5B's shape."""
     r.llama()
     few = ("--layers", "0-2", "--steps", "2")  # of a long prompt all layers are gigabytes
+    flash = ("--flash-attn",)
     return [diff(r.work, f"synthetic-{prompt}-{kv}{'-flash' if '--flash-attn' in flags else ''}", "--model", r.model(), "--prompt", prompt,
                  "--kv", kv, *flags, reference=reference)
             for prompt, kv, reference, flags in (
-                ("haiku", "f16", LLAMA_CUDA, ()), ("haiku", "f16", LLAMA_CUDA, ("--flash-attn",)), ("haiku", "f32", LLAMA_CUDA, ()),
-                ("long", "f16", LLAMA_CUDA, few), ("long", "f32", LLAMA_CUDA, few), ("haiku", "f16", LLAMA_CPU, ()))]
+                ("haiku", "f16", LLAMA_CUDA, flash), ("long", "f16", LLAMA_CUDA, few), ("haiku", "f32", LLAMA_CUDA, ()),
+                ("haiku", "f16", LLAMA_CPU, ()), ("long", "f32", LLAMA_CUDA, few), ("haiku", "f16", LLAMA_CUDA, ()))]
 
 
 def to_verdict(r):
     """Seconds from the command to the verdict: 0.5B shape, haiku, 16 steps, with the model in the page cache."""
     r.llama()
     quiet(r)
-    runs = [diff(r.work, f"to-verdict-{i}", "--model", r.model(), "--prompt", "haiku", "--steps", "16", reference=LLAMA_CUDA) for i in range(3)]
-    return {"runs": runs, "seconds": sorted(d["seconds"] for d in runs)[1], "bar": 15}
+    runs = [diff(r.work, f"to-verdict-{i}", "--model", r.model(), "--prompt", "haiku", "--steps", "16", reference=LLAMA_CUDA) for i in range(2)]
+    return {"runs": runs, "seconds": max(d["seconds"] for d in runs), "bar": 15}
 
 
 def has_path():
@@ -141,19 +138,20 @@ def has_path():
     return "--path" in out + err
 
 
-def fused(r):
-    """The production attention path, where the program has it."""
+def fused_cpu(r):
+    """The production attention path against llama.cpp on the CPU."""
     if not has_path():
         return {"skipped": "the program has no --path"}
-    list_ = [diff(r.work, "fused-cpu", "--prompt", "haiku", "--path", "fused")]
-    try:
-        r.llama()
-        for name, flags in (("haiku", ["--prompt", "haiku"]), ("long", ["--prompt", "long"]), ("f32", ["--prompt", "haiku", "--kv", "f32"]),
-                            ("synthetic", ["--prompt", "haiku", "--model", r.model()])):
-            list_.append(diff(r.work, "fused-" + name, *flags, "--path", "fused", "--flash-attn", reference=LLAMA_CUDA))
-    except RuntimeError as e:
-        list_.append({"name": "fused against llama.cpp:cuda", "error": str(e)})
-    return list_
+    return [diff(r.work, "fused-cpu", "--prompt", "haiku", "--path", "fused"),
+            diff(r.work, "fused-repeat", "--prompt", "haiku", "--path", "fused", "--repeat", "10")]
+
+
+def fused(r):
+    """The production attention path against llama.cpp's flash attention on the same GPU."""
+    r.llama()
+    return [diff(r.work, "fused-" + name, *flags, "--path", "fused", "--flash-attn", reference=LLAMA_CUDA)
+            for name, flags in (("haiku", ["--prompt", "haiku"]), ("long", ["--prompt", "long"]), ("f32", ["--prompt", "haiku", "--kv", "f32"]),
+                                ("synthetic", ["--prompt", "haiku", "--model", r.model()]))]
 
 
 def repeat(r):
@@ -203,12 +201,6 @@ def start_beside(r):
                                  for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
 
 
-def while_building(r):
-    """Starts it early when there is a build to wait for anyway; else after what is timed."""
-    if not r.backend.done():
-        start_beside(r)
-
-
 def quiet(r):
     """Waits for what runs beside: the next stage is timed."""
     for f in [r.beside["device_tests"], *r.beside["sanitizer"]] if r.beside else []:
@@ -237,15 +229,17 @@ def launched(r):
         errors.append(str(e))
     for engine, variant, flags in runs:
         name = os.path.join(r.work, "kernels-" + (engine + variant).replace(":", "-").replace(" ", "-"))
-        trace = name + ".safetensors"
+        trace = os.path.join(r.work, "trace.safetensors")
         # Without CUDA graphs, so that kernels come in the order of the nodes.
         status, _, err, _ = run([ATTNDIFF, "record", *flags, "--prompt", "haiku", "--steps", "3", "--out", trace], 60,
                                 CUDA_INJECTION64_PATH=library, ATTNDIFF_KERNELS=name, ATTNDIFF_CUDA_CHECKS="off", GGML_CUDA_DISABLE_GRAPHS="1")
         try:
             if status != 0:
                 raise kernels.Mismatch(str(last(err, 3)))
+            with open(name + ".notes.json", "w") as f:
+                json.dump(kernels.notes(trace), f)
             rows += kernels.table(engine, name, trace, variant)
-        except (kernels.Mismatch, OSError, KeyError) as e:
+        except (kernels.Mismatch, OSError, KeyError, ValueError) as e:
             errors.append(f"{engine} {variant}: {e}")
     with open(os.path.join(r.out, "kernels.json"), "w") as f:
         json.dump(rows, f, indent=1)
@@ -309,14 +303,14 @@ def faults(r):
     return table
 
 
-# In order of worth.
+# First what needs no llama.cpp on the GPU, whose library may be building meanwhile; then the rest in order of worth.
 STAGES = {
-    "machine": machine, "first": first, "golden": golden, "while-building": while_building, "ours_cpu": ours_cpu, "repeat": repeat,
-    "llama_first": llama_first, "doctor": doctor, "kernels": launched, "attention": attention, "to_verdict": to_verdict,
-    "capture": capture, "beside": start_beside, "llama_cuda": llama_cuda, "fused": fused, "device_tests": device_tests_end,
-    "sanitizer": sanitizer, "faults": faults, "synthetic": synthetic,
+    "machine": machine, "first": first, "golden": golden, "beside": start_beside, "faults": faults, "ours_cpu": ours_cpu,
+    "repeat": repeat, "fused_cpu": fused_cpu, "llama_cuda": llama_cuda, "kernels": launched, "doctor": doctor,
+    "attention": attention, "capture": capture, "to_verdict": to_verdict, "fused": fused, "synthetic": synthetic,
+    "device_tests": device_tests_end, "sanitizer": sanitizer,
 }
-UNASKED = ("while-building", "beside")
+UNASKED = ("beside",)
 
 
 def problems(evidence):
@@ -354,21 +348,19 @@ def save(evidence, out):
 
 
 def pack(r):
-    """The reports, llama.cpp's recordings and the kernels in order, for whoever
-    wants to know more; and ggml's backend, which took minutes to build."""
+    """For whoever wants to know more: reports of what did not come out as it
+    must, the kernels in order and what they were recorded beside."""
     with tarfile.open(os.path.join(r.out, "details.tar.gz"), "w:gz") as tar:
         for name in sorted(os.listdir(r.work)):
             path = os.path.join(r.work, name)
-            if os.path.isfile(os.path.join(path, "report.json")) and not name.startswith("fault-"):
-                tar.add(os.path.join(path, "report.json"), f"reports/{name}.json")
-                reference = os.path.join(path, "traces", "reference.safetensors")
-                if os.path.exists(reference):
-                    tar.add(reference, f"traces/{name}.safetensors")
+            report = os.path.join(path, "report.json")
+            if os.path.isfile(report) and not name.startswith("fault-"):
+                with open(report) as f:
+                    if json.load(f)["verdict"] == "parity":
+                        continue
+                tar.add(report, f"reports/{name}.json")
             elif name.startswith("kernels-"):
                 tar.add(path, name)
-    made = r.backend.result() if r.backend.done() else {}
-    if made.get("how") == "built" and made["exit"] == 0:
-        run(["bash", "-c", 'tar -C "$0" -cz . | split -b 16000000 - "$1/llama-cuda-built.tar.gz."', CACHE, r.out], 60)
 
 
 def main():

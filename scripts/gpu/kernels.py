@@ -53,6 +53,8 @@ def read(prefix):
     """The kernels of a traced run in order: of its processes, the one with most."""
     runs = []
     for path in glob.glob(prefix + ".*"):
+        if path.endswith(".json"):
+            continue
         with open(path) as f:
             lines = [line for line in f if line.endswith("}\n")]
         runs.append(sorted((json.loads(line) for line in lines), key=lambda k: k["start"]))

@@ -46,6 +46,9 @@ std::string plain(const char * mangled) {
     }
     std::string quoted;
     for (char c : name) {
+        if (c < ' ' || c > '~') { // of a kernel whose code was unloaded before its record was read
+            c = '?';
+        }
         if (c == '"' || c == '\\') {
             quoted += '\\';
         }

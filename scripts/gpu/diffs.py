@@ -27,7 +27,8 @@ def worst(report):
         if t["status"] not in ("ok", "inherited"):
             w.setdefault("statuses", {}).setdefault(t["status"], 0)
             w["statuses"][t["status"]] += 1
-    return taps
+    rounded = lambda v: float(f"{v:.3g}") if isinstance(v, float) else v
+    return {tap: {key: rounded(v) for key, v in w.items()} for tap, w in taps.items()}
 
 
 def diff(work, name, *flags, ours=GPU, reference=LLAMA_CPU, timeout=120, keep=False, **env):
@@ -45,7 +46,7 @@ def diff(work, name, *flags, ours=GPU, reference=LLAMA_CPU, timeout=120, keep=Fa
     except (OSError, ValueError):
         return {**summary, "verdict": None, "error": process.last(err, 3)}
     summary.update(verdict=report["verdict"], findings=findings(report), worst=worst(report), notes=report.get("notes", []),
-                   unstable=report.get("unstable", []), timing=report["timing"])
+                   unstable=report.get("unstable", []), timing={k: round(v, 3) for k, v in report["timing"].items()})
     if report.get("text"):
         summary["same_text"] = report["text"]["ours"] == report["text"]["reference"]
     for side in ("reference", "ours"):

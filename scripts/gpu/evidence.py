@@ -340,10 +340,12 @@ def problems(evidence):
 
 
 def save(evidence, out):
+    """Writes evidence.json: a line for each number's group rather than for each number."""
+    text = json.dumps(evidence, indent=1)
+    text = re.sub(r"\{[^{}\[\]]*\}|\[[^{}\[\]]*\]", lambda m: re.sub(r"\s*\n\s*", " ", m[0]), text)
     path = os.path.join(out, "evidence.json")
     with open(path + ".new", "w") as f:
-        json.dump(evidence, f, indent=1)
-        f.write("\n")
+        f.write(text + "\n")
     os.replace(path + ".new", path)
 
 

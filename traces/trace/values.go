@@ -50,7 +50,23 @@ func values[T half.Float](r *Reader, k tap.Key, buf []T, own DType) ([]T, error)
 	if dt == own && littleEndian {
 		return buf, r.file.ReadAt(t, bytesOf(buf), 0)
 	}
-	return buf, widen(r.file, t, dt, buf)
+	return buf, widen(r.file, t, dt, buf, 0)
+}
+
+// Float32At fills buf with the tensor's values from an element on, row-major,
+// as Float32 reads them: a part of a tensor that is too large to be held. A
+// part that the tensor does not have is an error.
+func (r *Reader) Float32At(k tap.Key, buf []float32, element int) error {
+	t, err := r.tensor(k)
+	if err != nil {
+		return err
+	}
+	dt := DType(t.DType)
+	off := int64(element) * int64(dt.Size())
+	if dt == F32 && littleEndian {
+		return r.file.ReadAt(t, bytesOf(buf), off)
+	}
+	return widen(r.file, t, dt, buf, off)
 }
 
 // chunkBytes is how much is converted at a time: little enough to be still in
@@ -59,11 +75,12 @@ const chunkBytes = 32 << 10
 
 var chunks = sync.Pool{New: func() any { return new([chunkBytes]byte) }}
 
-// widen reads a tensor chunk by chunk and converts its elements to T.
-func widen[T half.Float](file *safetensors.File, t safetensors.Tensor, dt DType, dst []T) error {
+// widen reads a tensor chunk by chunk, from a byte on, and converts its
+// elements to T.
+func widen[T half.Float](file *safetensors.File, t safetensors.Tensor, dt DType, dst []T, off int64) error {
 	chunk := chunks.Get().(*[chunkBytes]byte)
 	defer chunks.Put(chunk)
-	for off := int64(0); len(dst) > 0; {
+	for len(dst) > 0 {
 		n := min(len(dst), chunkBytes/dt.Size())
 		src := chunk[:n*dt.Size()]
 		if err := file.ReadAt(t, src, off); err != nil {

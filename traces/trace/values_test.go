@@ -53,6 +53,21 @@ func TestEveryTypeReads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			const from, n = 7, chunkBytes + 1
+			part := make([]float32, n)
+			if err := r.Float32At(k, part, from); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range part {
+				if v != narrow[from+i] {
+					t.Fatalf("%s: element %d by itself is %g, want %g", dt, from+i, v, narrow[from+i])
+				}
+			}
+			for _, beyond := range []int{-1, len(values) - n + 1} {
+				if err := r.Float32At(k, part, beyond); err == nil {
+					t.Errorf("%s: no error for %d elements from %d on of %d", dt, n, beyond, len(values))
+				}
+			}
 			if len(narrow) != len(values) || len(wide) != len(values) {
 				t.Fatalf("%s: %d and %d values, want %d", dt, len(narrow), len(wide), len(values))
 			}

@@ -85,17 +85,13 @@ func newCacheMap(r *reading, t tap.Tap, layers []int) (*cacheMap, error) {
 // cacheErrors reports the relative error of each position and head of one
 // recording; of none when a side lacks it.
 func (r *reading) cacheErrors(k tap.Key, report func(position, head int, e float32)) error {
-	ours, ref, err := r.read(k)
-	if err != nil || ours == nil || ref == nil {
-		return err
-	}
-	shape := k.Tap.Shape(r.ref.Dims(k.Step))
+	heads := r.ref.Meta().Hparams.NHeadKV
 	var st stack
-	for row := range shape[0] * shape[1] {
-		diff := st.difference(part(ours, row, shape[2]), part(ref, row, shape[2]))
-		report(row/shape[1], row%shape[1], float32(rms(diff)))
-	}
-	return nil
+	return r.rows(k, func(row int, ours, ref []float32) {
+		if ours != nil && ref != nil {
+			report(row/heads, row%heads, float32(rms(st.difference(ours, ref))))
+		}
+	})
 }
 
 // cacheCost is the most that the cache maps take in the page.

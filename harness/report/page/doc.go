@@ -17,6 +17,6 @@
 // One picture covers a layer over all steps: its rows are the tokens in the
 // order they were fed, prefill and decoded ones alike.
 //
-// The package reads a report and both traces, one tensor of each side at a
-// time. It must not judge: statuses, causes and numbers are the report's.
+// The package reads a report and both traces, some rows of a tensor at a time,
+// so that memory does not grow with them. It must not judge: statuses, causes and numbers are the report's.
 package page

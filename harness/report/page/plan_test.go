@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,29 @@ func TestLargeReport(t *testing.T) {
 	}
 	if n := len(text) - pictures; n > rest {
 		t.Errorf("without its pictures the page has %d bytes, at most %d are left for that", n, rest)
+	}
+}
+
+// However little is read at a time, the pictures are the same.
+func TestBlocks(t *testing.T) {
+	in := made{damage: changed(tap.KQ, 2, inf)}.input(t)
+	s := newSource(in.Reference, in.Ours, in.Report)
+	for _, of := range tap.All() {
+		layer := 1
+		if !of.PerLayer() {
+			layer = tap.NoLayer
+		}
+		var panels []panel
+		for _, s.block = range []int{1, 100, blockValues} {
+			st := s.newStack(of, layer)
+			if err := st.fill(&reading{source: s}); err != nil {
+				t.Fatal(err)
+			}
+			panels = append(panels, st.panel(s))
+		}
+		if !reflect.DeepEqual(panels[0], panels[2]) || !reflect.DeepEqual(panels[1], panels[2]) {
+			t.Errorf("%s has other pictures when it is read in parts", of)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type source struct {
 	steps     []int
 	first     []int // row of each step's first token; after the last, the number of rows
 	columns   int   // cache length after the last drawn step
+	block     int   // values of a side that are read at a time
 }
 
 // newSource chooses the steps: the prefill, those that the report speaks of,
@@ -40,7 +41,7 @@ func newSource(ref, ours *trace.Reader, r *report.Report) *source {
 		steps = append(steps, s)
 	}
 	slices.Sort(steps)
-	s := &source{ref: ref, ours: ours, steps: slices.Compact(steps)}
+	s := &source{ref: ref, ours: ours, steps: slices.Compact(steps), block: blockValues}
 	rows := 0
 	for _, step := range s.steps {
 		d := ref.Dims(step)
@@ -85,30 +86,55 @@ func (s *source) dims() tap.Dims {
 	return d
 }
 
-// read returns both sides' values at k; one is nil when that side has no such
-// recording, or one of another shape than the model calls for. Buffers are
-// reused.
+// reading reads tensors of both sides row by row. Its buffers hold a block of
+// rows, so that memory does not grow with the tensors.
 type reading struct {
 	*source
-	a, b []float32
+	ours32, ref32 []float32
 }
 
-func (r *reading) read(k tap.Key) (ours, ref []float32, err error) {
-	if r.usable(r.ours, k) {
-		if r.a, err = r.ours.Float32(k, r.a); err != nil {
-			return nil, nil, err
+// blockValues is how many values of a side are read at a time, unless a single
+// row has more.
+const blockValues = 1 << 18
+
+// rows hands each row of the last axis of both sides' recordings of k to take;
+// one is nil when that side has no such recording, or one of another shape than
+// the model calls for.
+func (r *reading) rows(k tap.Key, take func(row int, ours, ref []float32)) error {
+	shape := k.Tap.Shape(r.ref.Dims(k.Step))
+	width := shape[len(shape)-1]
+	n := tap.Elements(shape) / max(width, 1)
+	oursIn, refIn := r.usable(r.ours, k), r.usable(r.ref, k)
+	block := max(r.block/max(width, 1), 1)
+	for first := 0; first < n && (oursIn || refIn); first += block {
+		rows := min(block, n-first)
+		if oursIn {
+			r.ours32 = slices.Grow(r.ours32[:0], rows*width)[:rows*width]
+			if err := r.ours.Float32At(k, r.ours32, first*width); err != nil {
+				return err
+			}
 		}
-		ours = r.a
-	}
-	if r.usable(r.ref, k) {
-		if r.b, err = r.ref.Float32(k, r.b); err != nil {
-			return nil, nil, err
+		if refIn {
+			r.ref32 = slices.Grow(r.ref32[:0], rows*width)[:rows*width]
+			if err := r.ref.Float32At(k, r.ref32, first*width); err != nil {
+				return err
+			}
 		}
-		ref = r.b
+		for i := range rows {
+			var ours, ref []float32
+			if oursIn {
+				ours = r.ours32[i*width : (i+1)*width]
+			}
+			if refIn {
+				ref = r.ref32[i*width : (i+1)*width]
+			}
+			take(first+i, ours, ref)
+		}
 	}
-	return ours, ref, nil
+	return nil
 }
 
+// usable reports whether a side recorded k in the shape the model calls for.
 func (s *source) usable(side *trace.Reader, k tap.Key) bool {
 	info, ok := side.Info(k)
 	return ok && slices.Equal(info.Shape, k.Tap.Shape(s.ref.Dims(k.Step)))

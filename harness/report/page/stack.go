@@ -96,66 +96,52 @@ func (s *source) newStack(t tap.Tap, layer int) *stack {
 // fill reads the tap's recordings step by step; of a cache the last one, which
 // holds all positions.
 func (st *stack) fill(r *reading) error {
-	sides := map[bool]int{}
+	ours, ref := false, false
 	for i, step := range r.steps {
 		if isCache(st.tap) && step != r.last() {
 			continue
 		}
 		k := tap.At(step, st.layer, st.tap)
-		if !r.has(k) {
-			continue
-		}
-		ours, ref, err := r.read(k)
-		if err != nil {
-			return err
-		}
-		if _, recorded := r.ours.Info(k); recorded && ours == nil {
+		oursIn, refIn := r.usable(r.ours, k), r.usable(r.ref, k)
+		if _, recorded := r.ours.Info(k); recorded && !oursIn {
 			st.odd = true
 		}
-		if ours == nil && ref == nil {
+		if !oursIn && !refIn {
 			continue
 		}
-		sides[true] += len(ours)
-		sides[false] += len(ref)
+		ours, ref = ours || oursIn, ref || refIn
 		st.steps = append(st.steps, step)
 		first := r.first[i]
 		if isCache(st.tap) {
 			first = 0
 		}
-		st.add(st.tap.Shape(r.ref.Dims(step)), first, ours, ref)
+		shape := st.tap.Shape(r.ref.Dims(step))
+		err := r.rows(k, func(row int, ours, ref []float32) {
+			token, head := st.place(row, shape)
+			st.row(first+token, head, ours, ref)
+		})
+		if err != nil {
+			return err
+		}
 	}
 	switch {
-	case len(st.steps) == 0:
-	case sides[true] == 0:
+	case ref && !ours:
 		st.one = "reference"
-	case sides[false] == 0:
+	case ours && !ref:
 		st.one = "ours"
 	}
 	return nil
 }
 
-// add puts a recording's rows in their places; its first token is the stack's
-// row first.
-func (st *stack) add(shape []int, first int, ours, ref []float32) {
-	width := shape[len(shape)-1]
-	n := tap.Elements(shape[:len(shape)-1])
-	for r := range n {
-		token, head := r, 0
-		switch {
-		case isScores(st.tap):
-			head, token = r/shape[1], r%shape[1]
-		case len(shape) == 3:
-			token, head = r/shape[1], r%shape[1]
-		}
-		st.row(first+token, head, part(ours, r, width), part(ref, r, width))
+// place says which token and head a row of a recording belongs to.
+func (st *stack) place(row int, shape []int) (token, head int) {
+	switch {
+	case isScores(st.tap):
+		return row % shape[1], row / shape[1]
+	case len(shape) == 3:
+		return row / shape[1], row % shape[1]
 	}
-}
-
-func part(values []float32, row, width int) []float32 {
-	if values == nil {
-		return nil
-	}
-	return values[row*width : (row+1)*width]
+	return row, 0
 }
 
 // row draws one row of the tensor.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"attndiff/harness/evidence"
 	"attndiff/harness/gate"
 	"attndiff/harness/session"
 	"attndiff/ours/faults"
@@ -83,7 +84,19 @@ func (g *gateRun) run(ctx context.Context) (int, error) {
 	if err := part.Write(work, g.out); err != nil {
 		return 0, err
 	}
+	g.noteGPU()
 	return g.concludeGate(part, g.out, g.json)
+}
+
+// noteGPU says when what a GPU showed is not of these kernels: a gate that runs
+// without one cannot tell.
+func (g *gateRun) noteGPU() {
+	if _, err := os.Stat(evidence.Folder); err != nil {
+		return // not in the repository's root
+	}
+	if err := evidence.Check(evidence.Folder); err != nil {
+		fmt.Fprintln(g.Stderr, "attndiff: gate:", err)
+	}
 }
 
 // gate checks the flags and reads the files.

@@ -264,16 +264,11 @@ def capture(r):
 
 
 def attention(r):
-    """Fused attention against llama.cpp's flash attention and the copy bandwidth."""
+    """Fused attention against llama.cpp's flash attention and the copy bandwidth, to OUT/attention.json."""
     r.llama()
     quiet(r)
-    out = os.path.join(r.work, "attention.json")
-    status, text, err, seconds = run(["scripts/gpu/attention-bench.sh", out], 200)
-    found = {"exit": status, "seconds": seconds, "log": last(text + err, 30)}
-    if os.path.exists(out):
-        with open(out) as f:
-            found["result"] = json.load(f)
-    return found
+    status, text, err, seconds = run(["scripts/gpu/attention-bench.sh", os.path.join(r.out, "attention.json")], 200)
+    return {"exit": status, "seconds": seconds, "file": "attention.json", "log": last(text + err, 30)}
 
 
 def faults(r):

@@ -3,18 +3,22 @@ package page
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"image"
 	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
+
+	"attndiff/traces/tap"
 )
 
 // browser is a headless Chromium; tests that need it are skipped where it is
@@ -125,6 +129,79 @@ func TestWithoutScript(t *testing.T) {
 	}
 	if a, b := brightness(with), brightness(without); a-b > 8 || b-a > 8 {
 		t.Errorf("brightness is %d with the script and %d without", a, b)
+	}
+}
+
+// What the script adds works: values under the pointer are read back from the
+// pictures, one step of the map instead of all, ops by status, links into what
+// is folded away. All of it on a narrow screen, from which nothing sticks out.
+func TestScript(t *testing.T) {
+	b := newBrowser(t)
+	text := rendered(t, made{damage: changed(tap.QRope, 17, 9), decode: bytesOf}.input(t))
+	const use = `<script>addEventListener('load', () => {
+  const said = {}, $ = s => document.querySelector(s);
+  $('#op-q_rope').closest('details').open = true;
+  const img = [...document.querySelectorAll('#op-q_rope img')].find(i => i.alt.includes('token by channel') && i.dataset.side === 'ours');
+  const box = img.getBoundingClientRect();
+  const at = (col, row) => new PointerEvent('pointermove', {bubbles: true,
+    clientX: box.left + (col + .5) * box.width / img.naturalWidth, clientY: box.top + (row + .5) * box.height / img.naturalHeight});
+  img.dispatchEvent(at(17, 0));
+  said.tip = $('#tip').textContent;
+  const select = $('#map-tools select');
+  select.value = '1';
+  select.dispatchEvent(new Event('change'));
+  said.map = [...$('table.layers').rows].find(r => r.cells[0].textContent === 'q_rope').cells[1].title;
+  const chart = $('.chart svg'), plot = chart.getBoundingClientRect();
+  chart.dispatchEvent(new PointerEvent('pointermove', {clientX: plot.left + plot.width * 60 / 960, clientY: plot.top + 50}));
+  said.chart = $('#tip').textContent;
+  [...document.querySelectorAll('#op-tools button')].find(b => b.textContent.startsWith('introduced')).click();
+  said.hidden = document.querySelectorAll('details.op[hidden]').length;
+  location.hash = '#op-l_out';
+  setTimeout(() => {
+    const d = $('#op-l_out').closest('details');
+    said.link = d.open && !d.hidden;
+    for (const all of document.querySelectorAll('details')) all.open = true;
+    said.over = document.documentElement.scrollWidth - innerWidth;
+    document.title = JSON.stringify(said);
+  }, 200);
+});</script>`
+	file := filepath.Join(t.TempDir(), "used.html")
+	text = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllString(text, "")
+	if err := os.WriteFile(file, []byte(strings.Replace(text, "</body>", use+"</body>", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dom, console := b.open(t, file, "--dump-dom", "--virtual-time-budget=5000", "--window-size=400,900")
+	if len(console) > 0 {
+		t.Errorf("the console says %q", console)
+	}
+	root, err := html.Parse(strings.NewReader(dom))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
+		Tip, Map, Chart string
+		Hidden, Over    int
+		Link            bool
+	}
+	if err := json.Unmarshal([]byte(words(element(root, "title"))), &said); err != nil {
+		t.Fatalf("%v: %s", err, words(element(root, "title")))
+	}
+	for _, want := range []string{"token 0", "(step 0)", "head 2, dim 1", "ours ≥ 9.00", "reference ≈ ", "difference ≈ "} {
+		if !strings.Contains(said.Tip, want) {
+			t.Errorf("under the pointer is %q, without %q", said.Tip, want)
+		}
+	}
+	if !strings.HasPrefix(said.Map, "q_rope, layer 0, step 1: introduced, drift ") {
+		t.Errorf("in the map of step 1 is %q", said.Map)
+	}
+	if !strings.HasPrefix(said.Chart, "inp_embd") || !strings.Contains(said.Chart, "drift ") {
+		t.Errorf("under the pointer in the chart is %q", said.Chart)
+	}
+	if said.Over > 0 {
+		t.Errorf("on a narrow screen the page is %d pixels wider than that", said.Over)
+	}
+	if said.Hidden == 0 || said.Hidden >= int(tap.Count) || !said.Link {
+		t.Errorf("%d ops are hidden; a link opens its op: %v", said.Hidden, said.Link)
 	}
 }
 

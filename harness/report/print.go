@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 // Print writes the report for a person: verdict, texts, the table of taps and
 // layers, the first divergence and every wrong op. Lines of the table fit 100
-// columns. path is where report.json lies.
+// columns. path is where report.json lies, with the page beside it.
 func (r *Report) Print(w io.Writer, path string, colour bool) error {
 	out := bufio.NewWriter(w)
 	p := printer{out, painter(colour), r}
@@ -229,6 +230,7 @@ func (p printer) foot(path string) {
 		p.line("%-10s %.1f s: %s", "time", t, p.stages())
 	}
 	p.line("%-10s %s", "report", path)
+	p.line("%-10s %s", "page", filepath.Join(filepath.Dir(path), "report.html"))
 	if p.Verdict != verdict.Parity {
 		p.line("%-10s %s", "reproduce", p.Rerun)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"attndiff/harness/report"
 	"attndiff/harness/session"
+	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
@@ -50,6 +51,21 @@ func runs() map[string]func(testing.TB) Input {
 			hp.NEmbd, hp.NHead, hp.NHeadKV, hp.HeadDim, hp.NFF, hp.NVocab = 1, 40, 1, 1, 1, 3
 			return hp
 		}()},
+		"every status": {report: func(r *report.Report) {
+			all := []verdict.Status{verdict.OK, verdict.Inherited, verdict.Introduced, verdict.Missing, verdict.NoOracle}
+			for i := range r.Taps {
+				r.Taps[i].Status = all[i%len(all)]
+			}
+			r.Oracle = true
+		}},
+		"unstable, with notes": {report: func(r *report.Report) {
+			r.Unstable = []report.Unstable{{Step: 1, Tap: "inp_embd", Runs: 2}}
+			r.Notes = []string{"a note"}
+			r.NotObservable = []report.Limit{{What: "masks", Why: "one token", Show: "--steps 8"}}
+			r.Cleared = []report.Cleared{{What: "a large bias", Why: "learnt so", Where: report.Recording{Tap: "k_bias", Index: []int{0, 1, 2}}}}
+		}},
+		"nothing judged":               {report: func(r *report.Report) { r.Taps = nil }},
+		"divergence without a finding": {report: func(r *report.Report) { r.Verdict = verdict.Divergence }},
 		"hostile": {damage: changed(tap.QRope, 1, 5), decode: func([]int32) string { return attack }, report: func(r *report.Report) {
 			r.Prompt.Text, r.Prompt.Name, r.Ours.Engine, r.Ours.Device, r.Model.Name, r.Rerun = attack, attack, attack, attack, attack, attack
 			r.Findings[0].Cause.Title, r.Findings[0].Fix, r.Findings[0].Evidence.Observed = attack, attack, []string{attack}

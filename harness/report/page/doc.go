@@ -8,9 +8,9 @@
 // # What is drawn
 //
 // A run holds thousands of tensors and a page at most [MaxBytes]. What is drawn
-// is chosen by [plan] before anything is read: the first divergence, each
-// finding where it is worst, every tap where it is worst, then further layers
-// as long as the pictures' largest possible sizes fit. A picture is smaller than
+// is chosen by what the report says: the first divergence, each finding where
+// it is worst, every tap where it is worst, then further layers as long as the
+// pictures' largest possible sizes fit. A picture is smaller than
 // its tensor; each cell keeps the most extreme value it covers, and a value that
 // is not finite before any other, so that one wrong element stays visible.
 //

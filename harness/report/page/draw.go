@@ -2,55 +2,73 @@ package page
 
 import (
 	"cmp"
-	"fmt"
 	"image/color"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"attndiff/traces/tap"
 )
 
-// draw reads what the plan chose and turns it into the view's pictures.
+// draw reads what is most telling and turns it into the view's pictures. What
+// pictures save of their largest size goes to more of them.
 func (v *view) draw(s *source) error {
-	chosen := plan(v.Report, s)
-	left := map[tap.Tap]bool{}
-	for _, t := range priority(v.Report, s) {
-		left[t] = true
-	}
-	for _, c := range chosen {
-		delete(left, c.tap)
-	}
-	slices.SortFunc(chosen, func(a, b choice) int { return cmp.Or(cmp.Compare(a.tap, b.tap), cmp.Compare(a.layer, b.layer)) })
-	panels := make([]panel, len(chosen))
-	err := each(len(chosen), s, func(i int, r *reading) error {
-		st := s.newStack(chosen[i].tap, chosen[i].layer)
-		if err := st.fill(r); err != nil {
+	var panels []panel
+	rest, left := wishes(v.Report, s), pictureBudget-s.cacheCost()
+	for {
+		var take []choice
+		if take, rest = s.affordable(rest, left); len(take) == 0 {
+			break
+		}
+		drawn := make([]panel, len(take))
+		err := each(len(take), s, func(i int, r *reading) error {
+			st := s.newStack(take[i].tap, take[i].layer)
+			if err := st.fill(r); err != nil {
+				return err
+			}
+			drawn[i] = st.panel(s)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		panels[i] = st.panel(s)
-		return nil
-	})
-	if err != nil {
-		return err
+		for i := range drawn {
+			left -= drawn[i].size()
+		}
+		panels = append(panels, drawn...)
 	}
+	slices.SortFunc(panels, func(a, b panel) int { return cmp.Or(cmp.Compare(a.tap, b.tap), cmp.Compare(a.layer, b.layer)) })
 	v.Ops, v.Scores = ops(v.Report, panels)
-	if len(left) > 0 {
-		v.Left = fmt.Sprintf("Pictures of %d taps did not fit the page.", len(left))
+	v.Left = undrawn(rest, panels)
+	return v.drawCaches(s, panels)
+}
+
+// undrawn names the taps that have no picture at all, in words.
+func undrawn(rest []choice, panels []panel) string {
+	var names []string
+	for _, c := range rest {
+		drawn := slices.ContainsFunc(panels, func(p panel) bool { return p.tap == c.tap })
+		if name := c.tap.String(); !drawn && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	return v.drawCaches(s, chosen)
+	if names == nil {
+		return ""
+	}
+	return "No room was left on the page for " + strings.Join(names, ", ") + "."
 }
 
 // drawCaches draws both caches; those layers step by step that are drawn at
 // all.
-func (v *view) drawCaches(s *source, chosen []choice) error {
+func (v *view) drawCaches(s *source, panels []panel) error {
 	caches := []tap.Tap{tap.KCache, tap.VCache}
 	maps := make([]*cacheMap, len(caches))
 	err := each(len(caches), s, func(i int, r *reading) error {
 		var layers []int
-		for _, c := range chosen {
-			if c.tap == caches[i] && len(layers) < cacheLayers {
-				layers = append(layers, c.layer)
+		for _, p := range panels {
+			if p.tap == caches[i] && len(layers) < cacheLayers {
+				layers = append(layers, p.layer)
 			}
 		}
 		var err error

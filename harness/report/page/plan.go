@@ -25,30 +25,38 @@ type choice struct {
 	layer int
 }
 
-// plan chooses what is drawn, most telling first: the first divergence, the
-// findings where they are worst, every tap where it is worst, then more layers
-// of each, round by round, while the largest sizes that pictures can have fit
-// the budget.
-func plan(r *report.Report, s *source) []choice {
+// wishes lists what could be drawn, most telling first: the first divergence,
+// the findings where they are worst, every tap where it is worst, then more
+// layers of each, round by round.
+func wishes(r *report.Report, s *source) []choice {
 	taps := priority(r, s)
 	layers := map[tap.Tap][]int{}
 	for _, t := range taps {
 		layers[t] = candidates(r, s, t)
 	}
 	var out []choice
-	left := pictureBudget - s.cacheCost()
 	for round := range maxLayers {
 		for _, t := range taps {
-			if round >= len(layers[t]) {
-				continue
-			}
-			if cost := s.cost(t); cost <= left {
-				left -= cost
+			if round < len(layers[t]) {
 				out = append(out, choice{t, layers[t][round]})
 			}
 		}
 	}
 	return out
+}
+
+// affordable takes from a list what fits so many bytes even if its pictures
+// come out as large as they can, the first first, and returns the rest.
+func (s *source) affordable(list []choice, left int) (take, rest []choice) {
+	for _, c := range list {
+		if cost := s.cost(c.tap); cost <= left {
+			left -= cost
+			take = append(take, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return take, rest
 }
 
 // priority lists the recorded taps: that of the first divergence, those of the
@@ -138,20 +146,38 @@ func largest(r *report.Report, name string, measure func(*report.Tap) float64) (
 	return layer, ok
 }
 
+// What surrounds the pictures of a panel, and those of one head, in bytes.
+const (
+	panelMarkup = 4000
+	headMarkup  = 1000
+)
+
+// size is what a panel takes in the page.
+func (p *panel) size() int {
+	n := panelMarkup + headMarkup*len(p.Heads)
+	for _, groups := range [][]group{p.Groups, p.Heads} {
+		for _, g := range groups {
+			for _, m := range g.Maps {
+				n += len(m.Src)
+			}
+		}
+	}
+	return n
+}
+
 // cost is the most that a tap's pictures of one layer take in the page.
 func (s *source) cost(t tap.Tap) int { return s.costOf(t, s.dims()) }
 
 func (s *source) costOf(t tap.Tap, d tap.Dims) int {
-	const markup = 4000 // of a panel around its pictures
 	heads, width := layout(t, d)
 	rows := d.T
 	if isCache(t) {
 		rows = s.columns
 	}
-	total := markup
+	total := panelMarkup
 	if isScores(t) {
 		one := pictureBytes(min(rows, headSide) * min(s.columns, headSide))
-		total += min(heads, drawnHead) * (3*one + 1000)
+		total += min(heads, drawnHead) * (3*one + headMarkup)
 	} else {
 		height, wide := tokenSize(rows, heads*width)
 		total += 3 * pictureBytes(height*wide)

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,9 +24,15 @@ func TestPlan(t *testing.T) {
 		return shape
 	}}.input(t)
 	s := newSource(in.Reference, in.Ours, in.Report)
-	got := plan(in.Report, s)
+	got, rest := s.affordable(wishes(in.Report, s), pictureBudget)
+	if len(rest) > 0 {
+		t.Errorf("no room for %v", rest)
+	}
 	if got[0] != (choice{tap.KBias, 1}) {
 		t.Errorf("drawn first is %v of layer %d", got[0].tap, got[0].layer)
+	}
+	if take, rest := s.affordable(got, s.cost(tap.KBias)); len(take) != 1 || take[0] != got[0] || len(rest) != len(got)-1 {
+		t.Errorf("with room for one %v is drawn", take)
 	}
 	drawn := map[tap.Tap]int{}
 	for _, c := range got {
@@ -133,6 +140,23 @@ func TestBlocks(t *testing.T) {
 		if !reflect.DeepEqual(panels[0], panels[2]) || !reflect.DeepEqual(panels[1], panels[2]) {
 			t.Errorf("%s has other pictures when it is read in parts", of)
 		}
+	}
+}
+
+// A run of the shipped model's geometry, all of it noise, which packs worst,
+// fills the page and does not burst it.
+func TestFullPage(t *testing.T) {
+	hp := trace.Hparams{NLayer: 4, NEmbd: 896, NHead: 14, NHeadKV: 2, HeadDim: 64, NFF: 512, NVocab: 2048,
+		RopeFreqBase: 1e6, RopeType: "neox", RMSEps: 1e-6, KVType: "f16"}
+	in := made{hp: hp, steps: []int{150, 1, 1}, decode: func(ids []int32) string { return strings.Repeat("word ", len(ids)) },
+		damage: func(k tap.Key, shape []int, v []float32) []int {
+			for i := range v {
+				v[i] += value(k, i+7) * float32(math.Pow(10, -3-2*float64(value(k, i+9))))
+			}
+			return shape
+		}}.input(t)
+	if n := len(rendered(t, in)); n > MaxBytes || n < pictureBudget*9/10 {
+		t.Errorf("the page has %d bytes of %d, of which pictures should take most of %d", n, MaxBytes, pictureBudget)
 	}
 }
 

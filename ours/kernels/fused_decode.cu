@@ -233,33 +233,48 @@ template <int D, int WARPS, int TILE> struct Decode {
     }
 };
 
-// Adds up a block's warps. A lone split writes y, others their part of partial
-// and extremes.
+// Adds up a block's warps, a warp for each head. A lone split writes y, others
+// their part of partial and extremes.
 template <int D, int WARPS>
-static __device__ void decode_join_warps(const float *sums, const DecodeState *states, float *y, float *partial, float2 *extremes,
-                                         int heads) {
-    for (int i = threadIdx.x; i < heads * D; i += 32 * WARPS) {
-        const int head = i / D;
-        float largest = no_score();
+static __device__ __forceinline__ void decode_join_warps(const float *sums, const DecodeState *states, float *y, float *partial,
+                                                         float2 *extremes, int heads) {
+    const int lane = threadIdx.x % 32;
+    for (int head = threadIdx.x / 32; head < heads; head += WARPS) {
+        // Lane w weighs warp w.
+        DecodeState s = {no_score(), 0.0f};
+        if (lane < WARPS) {
+            s = states[lane * DECODE_HEADS + head];
+        }
+        float largest = s.largest;
+#pragma unroll
+        for (int offset = 16; offset > 0; offset /= 2) {
+            largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+        }
+        const float weight = decode_weight(s.largest, largest);
+        float sum = weight * s.sum;
+#pragma unroll
+        for (int offset = 16; offset > 0; offset /= 2) {
+            sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+        }
+        float out[D / 32] = {};
 #pragma unroll
         for (int w = 0; w < WARPS; w++) {
-            largest = fmaxf(largest, states[w * DECODE_HEADS + head].largest);
-        }
-        float out = 0.0f, sum = 0.0f;
+            const float of_warp = __shfl_sync(0xffffffffu, weight, w);
 #pragma unroll
-        for (int w = 0; w < WARPS; w++) {
-            const DecodeState s = states[w * DECODE_HEADS + head];
-            const float weight = decode_weight(s.largest, largest);
-            out += weight * sums[w * DECODE_HEADS * D + i];
-            sum += weight * s.sum;
-        }
-        if (gridDim.x == 1) {
-            y[i] = out / sum;
-        } else {
-            partial[i] = out;
-            if (i % D == 0) {
-                extremes[head] = make_float2(largest, sum);
+            for (int i = 0; i < D / 32; i++) {
+                out[i] += of_warp * sums[(w * DECODE_HEADS + head) * D + 32 * i + lane];
             }
+        }
+#pragma unroll
+        for (int i = 0; i < D / 32; i++) {
+            if (gridDim.x == 1) {
+                y[head * D + 32 * i + lane] = out[i] / sum;
+            } else {
+                partial[head * D + 32 * i + lane] = out[i];
+            }
+        }
+        if (gridDim.x > 1 && lane == 0) {
+            extremes[head] = make_float2(largest, sum);
         }
     }
 }

@@ -64,11 +64,17 @@ func (p *pass) fusedPrefill(l int) Op {
 // head and up to decodeHeads of its query heads.
 func decodeUnits(d tap.Dims) int { return d.G * ceilDiv(d.H/d.G, decodeHeads) }
 
+// fewSplits is how many splits even a short cache has, of two tiles at the
+// least: a multiprocessor takes longer to bring in all tiles that its warps
+// could work on at a time than blocks take to add up few splits.
+const fewSplits = 16
+
 // splits is how many blocks share the cache of a unit: enough to give each
 // multiprocessor one, unless that leaves warps without a tile.
 func (p *pass) splits() int {
 	tiles := ceilDiv(p.dims.C(), decodeTile(p.dims.D))
-	return max(1, min(p.dev.Multiprocessors()/decodeUnits(p.dims), ceilDiv(tiles, decodeWarps)))
+	useful := max(ceilDiv(tiles, decodeWarps), min(tiles/2, fewSplits))
+	return max(1, min(p.dev.Multiprocessors()/decodeUnits(p.dims), useful))
 }
 
 // fitFused makes room for what the splits of a decode leave to each other, at

@@ -184,10 +184,24 @@ static std::vector<Times> replay(const std::vector<std::pair<cudaGraphExec_t, cu
     return times;
 }
 
-// GB/s of a copy of 1 GiB from device memory to device memory, bytes read and
-// bytes written.
-static double copy_bandwidth() {
-    const size_t bytes = 1ull << 30;
+static __global__ void __launch_bounds__(256) copy_kernel(uint4 *to, const uint4 *from, size_t n) {
+    const size_t threads = (size_t)gridDim.x * blockDim.x;
+#pragma unroll 4
+    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += threads) {
+        to[i] = __ldg(from + i);
+    }
+}
+
+struct Copy {
+    double driver, kernel; // GB/s
+
+    double best() const { return std::max(driver, kernel); }
+};
+
+// GB/s of copies of 2 GiB within device memory, bytes read and bytes written: the
+// driver's and a kernel's.
+static Copy copy_bandwidth() {
+    const size_t bytes = 2ull << 30;
     void *from, *to;
     CHECK(cudaMalloc(&from, bytes));
     CHECK(cudaMalloc(&to, bytes));
@@ -198,12 +212,19 @@ static double copy_bandwidth() {
     CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream));
     CHECK(cudaStreamEndCapture(stream, &graph));
     CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
-    const Times t = replay({{exec, stream}}, 1, 25)[0];
-    CHECK(cudaGraphExecDestroy(exec));
     CHECK(cudaGraphDestroy(graph));
+    const Times driver = replay({{exec, stream}}, 1, 15)[0];
+    CHECK(cudaGraphExecDestroy(exec));
+    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+    copy_kernel<<<16 * gpu.multiProcessorCount, 256, 0, stream>>>((uint4 *)to, (const uint4 *)from, bytes / sizeof(uint4));
+    CHECK(cudaStreamEndCapture(stream, &graph));
+    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+    CHECK(cudaGraphDestroy(graph));
+    const Times kernel = replay({{exec, stream}}, 1, 15)[0];
+    CHECK(cudaGraphExecDestroy(exec));
     CHECK(cudaFree(from));
     CHECK(cudaFree(to));
-    return 2.0 * bytes / t.median / 1e3;
+    return {2.0 * bytes / driver.median / 1e3, 2.0 * bytes / kernel.median / 1e3};
 }
 
 // As many launches as make about two milliseconds, as many sets as the pool holds.
@@ -261,8 +282,7 @@ template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT> static Variant pre
     return {(const void *)prefill_kernel<D, WARPS, TILE, BLOCKS, SPLIT>, WARPS, TILE, PrefillSizes<D, TILE>::SHARED, false, false, 1, 1, name};
 }
 
-// The kernels as ours/qwen2/fused.go launches them: with as many splits as give
-// each multiprocessor a block, unless that leaves warps without a tile.
+// The kernels as ours/qwen2/fused.go launches them, with as many splits.
 static Variant production(const Problem &p) {
     Variant v = {};
     if (p.T > 1) {
@@ -272,7 +292,8 @@ static Variant production(const Problem &p) {
     v = p.shape.D == 64 ? Variant{(const void *)fused_decode_64, 8, 32, DecodeSizes<64, 8>::SHARED, true, false, 1, DecodeSizes<64, 8>::SPLITS, "decode"}
                         : Variant{(const void *)fused_decode_128, 8, 16, DecodeSizes<128, 8>::SHARED, true, false, 1, DecodeSizes<128, 8>::SPLITS, "decode"};
     const int tiles = (p.C + v.tile - 1) / v.tile;
-    v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), (tiles + v.warps - 1) / v.warps));
+    const int useful = std::max((tiles + v.warps - 1) / v.warps, std::min(tiles / 2, 16));
+    v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), useful));
     return v;
 }
 
@@ -457,7 +478,8 @@ int main(int argc, char **argv) {
     int driver, runtime;
     CHECK(cudaDriverGetVersion(&driver));
     CHECK(cudaRuntimeGetVersion(&runtime));
-    const double copy = copy_bandwidth();
+    const Copy copies = copy_bandwidth();
+    const double copy = copies.best();
 
     pool_elements = 512ull << 20 >> 1;
 #ifdef WITH_LLAMA
@@ -481,11 +503,11 @@ int main(int argc, char **argv) {
     std::vector<float> host_queries(most);
     CHECK(cudaMemcpy(host_queries.data(), queries, most * sizeof(float), cudaMemcpyDeviceToHost));
 
-    fprintf(stderr, "%s, %d multiprocessors, L2 %.0f MB, copy %.0f GB/s, llama.cpp %s\n", gpu.name, gpu.multiProcessorCount,
-            gpu.l2CacheSize / 1e6, copy, with_llama ? "present" : "absent");
+    fprintf(stderr, "%s, %d multiprocessors, L2 %.0f MB, copy %.0f GB/s by the driver, %.0f by a kernel, llama.cpp %s\n", gpu.name,
+            gpu.multiProcessorCount, gpu.l2CacheSize / 1e6, copies.driver, copies.kernel, with_llama ? "present" : "absent");
     fprintf(out, "{\n  \"schema\": 1,\n  \"machine\": {\"gpu\": \"%s\", \"multiprocessors\": %d, \"l2_bytes\": %d, \"cuda_driver\": %d, \"cuda_runtime\": %d},\n",
             gpu.name, gpu.multiProcessorCount, gpu.l2CacheSize, driver, runtime);
-    fprintf(out, "  \"copy_gb_s\": %.1f,\n  \"decode\": [", copy);
+    fprintf(out, "  \"copy_gb_s\": %.1f, \"driver_copy_gb_s\": %.1f, \"kernel_copy_gb_s\": %.1f,\n  \"decode\": [", copy, copies.driver, copies.kernel);
     for (const int C : {1024, 4096, 16384, 65536, 131072}) {
         measure({small, 1, C}, copy, host_queries);
     }

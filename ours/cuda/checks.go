@@ -85,7 +85,7 @@ func (d *Device) clear() error {
 
 // runOwn runs one of the device's own kernels, which is never to blame.
 func (d *Device) runOwn(name string, blocks int, slots ...uint64) error {
-	return d.start(d.kernels[name].function, [3]int{blocks, 1, 1}, [3]int{checkBlock, 1, 1}, 0, slots)
+	return d.start(d.kernels[name].function, [3]int{blocks, 1, 1}, [3]int{checkBlock, 1, 1}, 0, false, slots)
 }
 
 // guard adds a new buffer's zones to the table and fills them. size is all that

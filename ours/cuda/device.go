@@ -43,6 +43,7 @@ type Device struct {
 	kernels map[string]loaded
 
 	multiprocessors int
+	early           bool // has programmatic dependent launch
 
 	mu         sync.Mutex
 	buffers    []*buffer
@@ -86,7 +87,7 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{options: options, driver: drv, kernels: map[string]loaded{}, multiprocessors: gpu.multiprocessors}
+	d := &Device{options: options, driver: drv, kernels: map[string]loaded{}, multiprocessors: gpu.multiprocessors, early: gpu.arch >= 90}
 	d.gpu = newGPU(drv.table)
 	if status := C.gpu_open(d.gpu, 0); status != 0 {
 		err := fmt.Errorf("open %s: %w", gpu.name, drv.failure(status))

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,6 +134,35 @@ func TestViolations(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEarly: a launch that may begin early computes what any other does, and a
+// driver's refusal of it is an error.
+func TestEarly(t *testing.T) {
+	d := gpu(t, Options{Checks: true}, misuse)
+	y := alloc(t, d, 4000, "y")
+	early := shifted(y, 1000, 0)
+	early.Early = true
+	if err := d.Launch(early); err != nil {
+		t.Fatal(err)
+	}
+	plain := alloc(t, d, 4000, "plain")
+	if err := d.Launch(shifted(plain, 1000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := download(t, d, y), download(t, d, plain); !slices.Equal(got, want) {
+		t.Errorf("an early launch wrote %v, a plain one %v", got[:4], want[:4])
+	}
+	if v := d.Violations(); len(v) > 0 {
+		t.Error(v)
+	}
+	if fake == "" {
+		return // a real driver is not made to fail
+	}
+	t.Setenv("FAKE_CUDA", "cuLaunchKernelEx:1")
+	if err := d.Launch(early); err == nil {
+		t.Error("a refused launch is no error")
 	}
 }
 

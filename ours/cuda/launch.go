@@ -69,14 +69,18 @@ func (d *Device) launch(l device.Launch, k loaded, from origin) error {
 		}
 	}
 	d.issued = append(d.issued, from)
-	if err := d.start(k.function, grid, block, l.SharedBytes, slots); err != nil {
+	if err := d.start(k.function, grid, block, l.SharedBytes, l.Early && d.early, slots); err != nil {
 		return err
 	}
 	return d.after(l.Writes, from)
 }
 
 // start hands a kernel to the driver. Each slot is a parameter in its low bytes.
-func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, slots []uint64) error {
+func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, early bool, slots []uint64) error {
+	ahead := C.int(0)
+	if early {
+		ahead = 1
+	}
 	var g, b [3]C.uint
 	for i := range 3 {
 		g[i], b[i] = C.uint(grid[i]), C.uint(block[i])
@@ -85,7 +89,7 @@ func (d *Device) start(function unsafe.Pointer, grid, block [3]int, shared int, 
 	if len(slots) > 0 {
 		first = (*C.uint64_t)(unsafe.Pointer(&slots[0]))
 	}
-	return d.check(C.gpu_launch(d.gpu, function, &g[0], &b[0], C.uint(shared), first, C.int(len(slots))))
+	return d.check(C.gpu_launch(d.gpu, function, &g[0], &b[0], C.uint(shared), ahead, first, C.int(len(slots))))
 }
 
 // dimensions checks the launch shape and turns zeros into ones.

@@ -28,6 +28,7 @@ void shim_close(void *library) { dlclose(library); }
 
 const char *shim_driver(struct driver *table, void *library) {
     DRIVER_FUNCTIONS(FIND)
+    *(void **)&table->cuLaunchKernelEx = dlsym(library, "cuLaunchKernelEx");
     return NULL;
 }
 
@@ -137,13 +138,35 @@ int gpu_function(struct gpu *g, void *module, const char *name, void **function)
     return g->driver->cuModuleGetFunction(function, module, name);
 }
 
-int gpu_launch(struct gpu *g, void *function, const unsigned grid[3], const unsigned block[3], unsigned shared,
+// cuda.h, CUlaunchConfig and CUlaunchAttribute.
+struct launch_attribute {
+    int id;
+    union {
+        uint64_t all[8];
+        int allowed;
+    } value;
+};
+struct launch_config {
+    unsigned grid[3], block[3], shared;
+    void *stream;
+    const struct launch_attribute *attributes;
+    unsigned count;
+};
+enum { PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+
+int gpu_launch(struct gpu *g, void *function, const unsigned grid[3], const unsigned block[3], unsigned shared, int early,
                uint64_t *slots, int count) {
     void *params[MAX_PARAMS];
     for (int i = 0; i < count; i++) {
         params[i] = &slots[i];
     }
     CURRENT(g);
+    if (early && g->driver->cuLaunchKernelEx != NULL) {
+        const struct launch_attribute attribute = {PROGRAMMATIC_STREAM_SERIALIZATION, {.allowed = 1}};
+        const struct launch_config config = {
+            {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared, g->stream, &attribute, 1};
+        return g->driver->cuLaunchKernelEx(&config, function, params, NULL);
+    }
     return g->driver->cuLaunchKernel(function, grid[0], grid[1], grid[2], block[0], block[1], block[2], shared,
                                      g->stream, params, NULL);
 }

@@ -63,7 +63,12 @@ typedef uint64_t address;
                      const void *beta, void *c, int ctype, int ldc, int compute, int algorithm))
 
 #define DECLARE(name, args) int(*name) args;
-struct driver { DRIVER_FUNCTIONS(DECLARE) };
+struct launch_config;
+struct driver {
+    DRIVER_FUNCTIONS(DECLARE)
+    // NULL in drivers before CUDA 11.8.
+    DECLARE(cuLaunchKernelEx, (const struct launch_config *config, void *function, void **params, void **extra))
+};
 struct nvrtc { NVRTC_FUNCTIONS(DECLARE) };
 struct blas { BLAS_FUNCTIONS(DECLARE) };
 #undef DECLARE
@@ -106,8 +111,9 @@ int gpu_read(struct gpu *g, void *to, address from, size_t bytes);        // doe
 int gpu_wait(struct gpu *g);
 int gpu_load(struct gpu *g, const void *image, void **module);
 int gpu_function(struct gpu *g, void *module, const char *name, void **function);
-// gpu_launch passes each slot's low bytes as one parameter.
-int gpu_launch(struct gpu *g, void *function, const unsigned grid[3], const unsigned block[3], unsigned shared,
+// gpu_launch passes each slot's low bytes as one parameter. early lets the kernel
+// begin before the work before it has ended, where the driver can.
+int gpu_launch(struct gpu *g, void *function, const unsigned grid[3], const unsigned block[3], unsigned shared, int early,
                uint64_t *slots, int count);
 
 // These return cuBLAS's status.

@@ -59,6 +59,7 @@ type Launch struct {
 	Kernel      string // the extern "C" name in ours/kernels
 	Grid, Block Dim3
 	SharedBytes int      // dynamic shared memory
+	Early       bool     // may begin before the work before it has ended: the kernel waits itself
 	Args        []Arg    // in the kernel's parameter order
 	Writes      []Region // what the kernel must have written, all of it, afterwards
 	At          tap.Key  // the tap this launch computes, for errors

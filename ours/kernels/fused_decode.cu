@@ -32,7 +32,8 @@
 
 #include "fused.cuh"
 
-constexpr int DECODE_HEADS = 8; // query heads of a unit, at most
+constexpr int DECODE_HEADS = 8;  // query heads of a unit, at most
+constexpr int DECODE_BATCH = 33; // splits whose sums a thread loads at a time: all that 132 multiprocessors make
 
 // Sizes that follow from those of a kernel.
 template <int D, int WARPS> struct DecodeSizes {
@@ -284,22 +285,26 @@ template <int D, int WARPS>
 static __device__ __forceinline__ void decode_join_splits(float *shared, float *y, const float *partial, const float2 *extremes, int heads,
                                                           int H, int splits) {
     constexpr int COLUMNS = DecodeSizes<D, WARPS>::COLUMNS, GROUPS = DecodeSizes<D, WARPS>::GROUPS;
-    constexpr int EARLY = 8;
     float *const shares = shared;                                   // [splits][heads]
     float4 *const totals = (float4 *)(shared + DECODE_HEADS * splits); // [GROUPS][COLUMNS]
 
-    // A thread adds up 4 elements of the result over every GROUPS-th split. Its
-    // first loads are under way while the shares are computed.
+    // A thread adds up 4 elements of the result over every GROUPS-th split, a batch
+    // of them at a time. The first one is under way while the shares are computed.
     const int column = threadIdx.x % COLUMNS, group = threadIdx.x / COLUMNS;
     const int head = column / (D / 4);
     const bool busy = group < GROUPS && head < heads;
-    const auto load = [&](int s) { return __ldcg((const float4 *)(partial + (size_t)s * H * D) + column); };
-    float4 early[EARLY];
+    const float4 *const from = (const float4 *)partial + column;
+    const unsigned stride = H * D / 4; // from split to split
+    float4 batch[DECODE_BATCH];
+    const auto load_batch = [&](int first) {
 #pragma unroll
-    for (int i = 0; i < EARLY; i++) {
-        const int s = group + i * GROUPS;
-        early[i] = busy && s < splits ? load(s) : make_float4(0, 0, 0, 0);
-    }
+        for (int i = 0; i < DECODE_BATCH; i++) {
+            if (busy && first + i * GROUPS < splits) {
+                batch[i] = __ldcg(from + (first + i * GROUPS) * stride);
+            }
+        }
+    };
+    load_batch(group);
 
     // Each split's share of the result.
     const int lane = threadIdx.x % 32;
@@ -321,27 +326,28 @@ static __device__ __forceinline__ void decode_join_splits(float *shared, float *
         for (int offset = 16; offset > 0; offset /= 2) {
             sum += __shfl_xor_sync(0xffffffffu, sum, offset);
         }
+        const float inverse = 1.0f / sum;
         for (int s = lane; s < splits; s += 32) {
-            shares[s * DECODE_HEADS + h] /= sum;
+            shares[s * DECODE_HEADS + h] *= inverse;
         }
     }
     __syncthreads();
 
     if (busy) {
         float4 t = make_float4(0, 0, 0, 0);
-        const auto add = [&](const float4 &x, int s) {
-            const float share = shares[s * DECODE_HEADS + head];
-            t = make_float4(fmaf(share, x.x, t.x), fmaf(share, x.y, t.y), fmaf(share, x.z, t.z), fmaf(share, x.w, t.w));
-        };
-#pragma unroll
-        for (int i = 0; i < EARLY; i++) {
-            if (group + i * GROUPS < splits) {
-                add(early[i], group + i * GROUPS);
+        for (int first = group; first < splits; first += DECODE_BATCH * GROUPS) {
+            if (first != group) {
+                load_batch(first);
             }
-        }
-#pragma unroll 8
-        for (int s = group + EARLY * GROUPS; s < splits; s += GROUPS) {
-            add(load(s), s);
+#pragma unroll
+            for (int i = 0; i < DECODE_BATCH; i++) {
+                const int s = first + i * GROUPS;
+                if (s < splits) {
+                    const float share = shares[s * DECODE_HEADS + head];
+                    const float4 x = batch[i];
+                    t = make_float4(fmaf(share, x.x, t.x), fmaf(share, x.y, t.y), fmaf(share, x.z, t.z), fmaf(share, x.w, t.w));
+                }
+            }
         }
         totals[threadIdx.x] = t;
     }

@@ -38,6 +38,7 @@ func (p *pass) fusedDecode(l int) Op {
 		p.of(tap.QRope), p.cache.layer(p.cache.k, l), p.cache.layer(p.cache.v, l), p.of(tap.KQV),
 		start(p.buffers.partial), start(p.buffers.extremes), start(p.buffers.tickets),
 		device.Int(d.C()), device.Int(d.H), device.Int(d.G), device.Float(p.scoreScale()))
+	op.Launch.Early = true
 	op.Launch.SharedBytes = decodeWarps * decodeHeads * (d.D + 2) * device.F32.Size()
 	if splits > 1 {
 		n := splits * d.H * device.F32.Size()

@@ -210,6 +210,29 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     return s;
 }
 
+// cuda.h, CUlaunchConfig.
+struct config {
+    unsigned grid[3], block[3], shared;
+    void *stream;
+    const struct {
+        int id;
+        uint64_t value[8];
+    } *attributes;
+    unsigned count;
+};
+int cuLaunchKernelEx(const struct config *c, void *function, void **params, void **extra) {
+    enum { PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+    int s = status(__func__);
+    if (s != 0) {
+        return s;
+    }
+    if (c->count != 1 || c->attributes->id != PROGRAMMATIC_STREAM_SERIALIZATION || (int)c->attributes->value[0] != 1) {
+        return 1;
+    }
+    return cuLaunchKernel(function, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared, c->stream,
+                          params, extra);
+}
+
 int nvrtcVersion(int *major, int *minor) { *major = 13, *minor = 0; RETURN_STATUS; }
 int nvrtcGetNumSupportedArchs(int *count) { *count = 3; RETURN_STATUS; }
 int nvrtcGetSupportedArchs(int *archs) { archs[0] = 75, archs[1] = 80, archs[2] = 90; RETURN_STATUS; }

@@ -114,6 +114,11 @@ func candidates(r *report.Report, s *source, t tap.Tap) []int {
 			add(*f.Layer)
 		}
 	}
+	if isScores(t) { // both of one layer, side by side
+		if layer, ok := largest(r, tap.KQSoftMax.String(), func(t *report.Tap) float64 { return float64(t.Drift) }); ok {
+			add(layer)
+		}
+	}
 	for _, measure := range []func(*report.Tap) float64{(*report.Tap).Excess, func(t *report.Tap) float64 { return float64(t.Drift) }} {
 		if layer, ok := largest(r, name, measure); ok {
 			add(layer)

@@ -403,50 +403,30 @@ static void sweep_one(const Variant &v, const Problem &p) {
 
 static const Shape small = {"qwen2.5-0.5b", 14, 2, 64}, large = {"qwen2.5-7b", 28, 4, 128};
 
+// The sizes that were chosen among: kernels by warps and tile, decodes by splits.
 static void sweep() {
-    const std::vector<Variant> decode64 = {
-        decode_variant<64, 4, 16, 1>(),  decode_variant<64, 4, 32, 1>(), decode_variant<64, 4, 32, 4>(), decode_variant<64, 4, 64, 1>(),
-        decode_variant<64, 8, 16, 1>(),  decode_variant<64, 8, 16, 2>(), decode_variant<64, 8, 32, 1>(), decode_variant<64, 8, 32, 2>(),
-        decode_variant<64, 8, 64, 1>(),  decode_variant<64, 12, 32, 1>(), decode_variant<64, 16, 16, 1>(), decode_variant<64, 16, 32, 1>()};
-    const std::vector<Variant> decode128 = {decode_variant<128, 8, 16, 1>(), decode_variant<128, 8, 32, 1>(),
-                                            decode_variant<128, 12, 16, 1>()};
-    const int contexts[] = {1024, 4096, 16384, 65536, 131072};
-    const int splits[] = {1, 2, 3, 4, 6, 8, 11, 16, 22, 33, 44, 66, 99, 132, 198, 264};
+    const std::vector<Variant> decode64 = {decode_variant<64, 8, 16, 1>(), decode_variant<64, 8, 32, 1>(), decode_variant<64, 16, 16, 1>()};
+    const std::vector<Variant> decode128 = {decode_variant<128, 8, 16, 1>()};
     for (const Shape &shape : {small, large}) {
         for (Variant v : shape.D == 64 ? decode64 : decode128) {
-            for (const int C : contexts) {
+            for (const int C : {1024, 4096, 16384, 65536, 131072}) {
                 const Problem p = {shape, 1, C};
                 if (2 * p.side() > pool_elements || (shape.D == 128 && C != 4096 && C != 65536)) {
                     continue;
                 }
-                const int blocks = v.tile * v.warps;
-                for (const int n : splits) {
-                    // Between two warps without a tile for one with, and a hundred
-                    // rounds; and between half the multiprocessors and four times.
-                    if (n > 1 && (long long)n * blocks > 2LL * C) {
-                        continue;
+                for (const int n : {1, 4, 8, 16, 22, 33, 44, 66, 132}) {
+                    const bool idle = n * units_of(p) < gpu.multiProcessorCount / 2 && C > 4096; // with much to do
+                    if (n <= v.most_splits && n * 2 * v.tile <= C && !idle) {
+                        v.splits = n;
+                        sweep_one(v, p);
                     }
-                    if (C > 16384 && n * units_of(p) < gpu.multiProcessorCount / 2) {
-                        continue;
-                    }
-                    if (C <= 4096 && n < C / 4096 * 2) {
-                        continue;
-                    }
-                    if (n > v.most_splits) {
-                        continue;
-                    }
-                    v.splits = n;
-                    sweep_one(v, p);
                 }
             }
         }
     }
-    const std::vector<Variant> prefill64 = {
-        prefill_variant<64, 4, 64, 1, true>(), prefill_variant<64, 4, 32, 1, true>(), prefill_variant<64, 4, 32, 4, true>(),
-        prefill_variant<64, 8, 64, 1, true>(), prefill_variant<64, 8, 32, 1, true>(),  prefill_variant<64, 4, 64, 1, false>(),
-        prefill_variant<64, 4, 64, 4, false>(), prefill_variant<64, 8, 64, 1, false>()};
-    const std::vector<Variant> prefill128 = {prefill_variant<128, 4, 32, 1, true>(), prefill_variant<128, 4, 64, 1, true>(),
-                                             prefill_variant<128, 8, 32, 1, true>(), prefill_variant<128, 4, 32, 1, false>()};
+    const std::vector<Variant> prefill64 = {prefill_variant<64, 4, 64, 1, true>(), prefill_variant<64, 8, 64, 1, true>(),
+                                            prefill_variant<64, 4, 64, 1, false>()};
+    const std::vector<Variant> prefill128 = {prefill_variant<128, 4, 32, 1, true>(), prefill_variant<128, 4, 32, 1, false>()};
     for (const Shape &shape : {small, large}) {
         for (const Variant &v : shape.D == 64 ? prefill64 : prefill128) {
             for (const int T : {512, 2048, 8192}) {

@@ -267,7 +267,7 @@ def attention(r):
     """Fused attention against llama.cpp's flash attention and the copy bandwidth, to OUT/attention.json."""
     r.llama()
     quiet(r)
-    status, text, err, seconds = run(["scripts/gpu/attention-bench.sh", os.path.join(r.out, "attention.json")], 200)
+    status, text, err, seconds = run(["scripts/gpu/attention-bench.sh", os.path.join(r.out, "attention.json"), "--sweep"], 200)
     return {"exit": status, "seconds": seconds, "file": "attention.json", "log": last(text + err, 30)}
 
 

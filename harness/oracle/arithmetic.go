@@ -45,6 +45,16 @@ func (a Arithmetic) multiply(dtype string, n int) multiply {
 	return multiply{operand: "F32"}
 }
 
+// ProductNMSE is the NMSE that the engine's arithmetic leaves in a product by a
+// matrix of the given type with rows of n, for activations and terms of any
+// size and sign, where no inputs are at hand to tell more; 0 for types whose
+// activations are quantised in blocks.
+func (a Arithmetic) ProductNMSE(dtype string, n int) float64 {
+	m := a.multiply(dtype, n)
+	operand := map[string]float64{"F16": RoundingNMSE(UnitF16), "BF16": RoundingNMSE(UnitBF16), "TF32": truncationNMSE(UnitTF32)}[m.operand]
+	return operand + m.matrix + m.dot + m.sum
+}
+
 // cudaMultiply is the least precise of ggml-cuda's products by a matrix of the
 // given type:
 //

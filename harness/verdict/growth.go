@@ -34,6 +34,13 @@ func newGrowth(ref *trace.Reader) growth {
 	case strings.Contains(weights, "Q"):
 		g.perOp = quantNMSE
 	}
+	// An engine that sums in a narrow type too leaves more.
+	hp := ref.Meta().Hparams
+	dtype, _, _ := strings.Cut(ref.Meta().Notes[trace.NoteWeights], "+")
+	if dtype == "" {
+		dtype = "F16"
+	}
+	g.perOp = max(g.perOp, arithmetic(ref).ProductNMSE(dtype, max(hp.NEmbd, hp.NFF)))
 	return g
 }
 

@@ -280,3 +280,26 @@ func TestDriftOnly(t *testing.T) {
 		t.Fatalf("first = %+v, %d wrong ops", r.First, len(r.Wrong()))
 	}
 }
+
+// TestDriftOnlyCUDA: llama.cpp on a GPU sums in f16, so without a model more
+// drift is put up with than beside llama.cpp on the CPU.
+func TestDriftOnlyCUDA(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	ours := write(t, forward(t, model, honest, func(k tap.Key, v []float64) {
+		if k == tap.At(0, 0, tap.QProj) {
+			for i := range v {
+				v[i] *= 1 + 2e-3
+			}
+		}
+	}), nil)
+	for engine, want := range map[string]Outcome{"llama.cpp:cpu": Divergence, "llama.cpp:cuda": Parity} {
+		m := forward(t, model, honest, nil)
+		m.meta.Engine = engine
+		r, err := Judge(write(t, m, nil), ours, nil, Options{})
+		if err != nil || r.Outcome != want {
+			t.Errorf("%s: %v, %v; want %s", engine, r.Outcome, err, want)
+		}
+	}
+}

@@ -5,6 +5,12 @@
 // in as many pieces as there are taps with a synchronisation after each, which
 // on a GPU costs eight times the computation.
 //
+// A marked node is computed by itself: ggml-cuda fuses none into the next. That
+// changes what it computes in one place, decoding: its fused product of gate and
+// up (ggml_cuda_mul_mat_vec_f with a gate) sums in f32, since it takes SWIGLU's
+// number for a precision, and the two products by themselves sum in f16. Logits of
+// recorded and plain steps on a GPU differ by that rounding, and a note says so.
+//
 // Two functions are intercepted with the linker's --wrap (see engine.go):
 //
 //   ggml_backend_sched_alloc_graph   called by llama_context::process_ubatch

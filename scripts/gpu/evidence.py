@@ -329,6 +329,9 @@ def problems(evidence):
                 bad.append(f"{d['tool']}: {d['summaries'] or d['first'][-3:]}")
             if d.get("same") is False:
                 bad.append(f"fault {d['fault']}: {d['cuda']} on the GPU, {d['emu']} in the emulator")
+    for row in evidence.get("capture", {}).get("rows", []):
+        if row["capture/plain"] > 1.5:
+            bad.append(f"capture: {row['run']}: {row['capture/plain']} times, bar 1.5")
     if evidence.get("to_verdict", {}).get("seconds", 0) > 15:
         bad.append(f"to_verdict: {evidence['to_verdict']['seconds']} s, bar 15 s")
     return bad

@@ -14,6 +14,27 @@ import (
 // Folder is where the evidence lies, from the repository's root.
 var Folder = filepath.Join("traces", "gpu")
 
+// Find returns the evidence's folder: above the working directory, or beside the
+// executable's folder; "" when neither has one.
+func Find() string {
+	var roots []string
+	if dir, err := os.Getwd(); err == nil {
+		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			roots = append(roots, dir)
+		}
+	}
+	if exe, err := os.Executable(); err == nil {
+		roots = append(roots, filepath.Dir(filepath.Dir(exe)))
+	}
+	for _, root := range roots {
+		dir := filepath.Join(root, Folder)
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			return dir
+		}
+	}
+	return ""
+}
+
 // Recording is the recording of ours on the GPU, in Folder.
 const Recording = "ours-cuda.safetensors"
 

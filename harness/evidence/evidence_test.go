@@ -69,3 +69,15 @@ func TestKernels(t *testing.T) {
 		t.Errorf("a damaged file: %v", err)
 	}
 }
+
+// TestFind: from a package's folder the repository's evidence is found, from
+// elsewhere none.
+func TestFind(t *testing.T) {
+	if dir, want := evidence.Find(), filepath.Join("traces", "gpu"); !strings.HasSuffix(dir, want) {
+		t.Errorf("found %q, want one that ends in %s", dir, want)
+	}
+	t.Chdir(t.TempDir())
+	if dir := evidence.Find(); dir != "" {
+		t.Errorf("found %q from an empty folder", dir)
+	}
+}

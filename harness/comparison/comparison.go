@@ -33,6 +33,7 @@ type Comparison struct {
 type Diff struct {
 	Report *report.Report
 	Input  report.Input // all that the report was made of; Run is nil when an engine did not survive
+	Model  *gguf.File   // nil when drift alone was judged
 }
 
 // Run runs the plan, judges and reports. When an engine did not survive, the
@@ -43,13 +44,13 @@ func (c *Comparison) Run(ctx context.Context) (*Diff, error) {
 	var died *session.Failure
 	if errors.As(err, &died) {
 		in.Run = nil
-		return &Diff{report.Failed(died, in), in}, err
+		return &Diff{report.Failed(died, in), in, c.Model}, err
 	}
 	if err != nil {
 		return nil, err
 	}
 	in.Timing["total"] = time.Since(c.Began).Seconds()
-	return &Diff{report.Build(in), in}, nil
+	return &Diff{report.Build(in), in, c.Model}, nil
 }
 
 // fill runs both sides and completes the report's input.

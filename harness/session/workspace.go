@@ -33,6 +33,9 @@ func NewWorkspace(out string) (*Workspace, error) {
 // Dir is the folder to write to.
 func (w *Workspace) Dir() string { return w.tmp }
 
+// Out is the folder that results end up in.
+func (w *Workspace) Out() string { return w.out }
+
 // Keep moves a file from Dir to its place under the output folder, replacing
 // an older one, and returns its path.
 func (w *Workspace) Keep(file string, place ...string) (string, error) {

@@ -11,6 +11,7 @@ type Excerpt uint8
 // CPU runs the same graph.
 const (
 	ScoreScale       Excerpt = iota // the factor that attention is called with
+	HeadDims                        // widths of a head that must agree
 	ReshapeHeads                    // projections viewed as heads
 	Rotation                        // RoPE's call for Q and K
 	CacheThenRead                   // build_attn stores before it reads back
@@ -71,6 +72,7 @@ func passage(file, head, line, symbol string, rows int) trail {
 // passages says where each excerpt is.
 var passages = [excerpts]trail{
 	ScoreScale:       passage(qwen2, "llm_build_qwen2::llm_build_qwen2(", "cur = build_attn(inp_attn,", "build_attn", 3),
+	HeadDims:         passage(qwen2, "llm_build_qwen2::llm_build_qwen2(", "GGML_ASSERT(n_embd_head == hparams.n_embd_head_k);", "GGML_ASSERT", 2),
 	ReshapeHeads:     passage(qwen2, "llm_build_qwen2::llm_build_qwen2(", "Qcur = ggml_reshape_3d(ctx0, Qcur,", "ggml_reshape_3d", 3),
 	Rotation:         passage(qwen2, "llm_build_qwen2::llm_build_qwen2(", "Qcur = ggml_rope_ext(", "ggml_rope_ext", 11),
 	CacheThenRead:    attention("ggml_build_forward_expand(gf, q_cur);", "ggml_build_forward_expand", 23),
@@ -83,8 +85,8 @@ var passages = [excerpts]trail{
 	NameCache:        passage(kvCache, "llama_kv_cache::llama_kv_cache(", `ggml_format_name(k, "cache_k_l%d", il);`, "ggml_format_name", 2),
 	StoreK:           passage(kvCache, "llama_kv_cache::cpy_k(", "return ggml_set_rows(ctx, k, k_cur, k_idxs);", "ggml_set_rows", 1),
 	StoreV:           passage(kvCache, "llama_kv_cache::cpy_v(", "// in this branch the v_idxs are constructed", "v_idxs", 6),
-	ViewK:            passage(kvCache, "llama_kv_cache::get_k(", "return ggml_view_4d(ctx, k,", "ggml_view_4d", 5),
-	ViewV:            passage(kvCache, "llama_kv_cache::get_v(", "// note: v->nb[1] > v->nb[2]", "nb[1] > v->nb[2]", 6),
+	ViewK:            passage(kvCache, "llama_kv_cache::get_k(", "return ggml_view_4d(ctx, k,", "ggml_view_4d", 6),
+	ViewV:            passage(kvCache, "llama_kv_cache::get_v(", "// note: v->nb[1] > v->nb[2]", "nb[1] > v->nb[2]", 7),
 	RowsOfV:          passage(kvCache, "llama_kv_cache::set_input_v_idxs(", "offs + j*kv_size + sinfo.idxs[s][i]", "j*kv_size", 1),
 	PadCells:         passage(kvCache, "llama_kv_cache::get_n_kv(", "result = std::max(std::min(cells.size(),", "std::max", 1),
 	NextCell:         passage(kvCache, "llama_kv_cache::find_slot(", "uint32_t head_cur = v_heads[seq_to_stream[seq_id]];", "head_cur", 1),
@@ -94,7 +96,7 @@ var passages = [excerpts]trail{
 	NextPosition:     passage(batch, "llama_batch_allocr::init(", "p0[seq_id] = pos[i] + 1;", "p0", 1),
 	NeoxArchitecture: rotary("the pairs of head values are offset by n_rot/2", "LLM_ARCH_QWEN2", "return LLAMA_ROPE_TYPE_NEOX;"),
 	NormArchitecture: rotary("use what we call a normal RoPE", "LLM_ARCH_LLAMA", "return LLAMA_ROPE_TYPE_NORM;"),
-	RopeAngle:        passage(ops, "static void ggml_rope_cache_init(", "float theta = theta_base;", "theta_base", 9),
+	RopeAngle:        passage(ops, "static void ggml_rope_cache_init(", "float theta = theta_base;", "theta_base", 10),
 	RopeKernel:       passage(cuda+"rope.cu", "static __global__ void rope_neox(", "const float theta_base = pos[channel_x]*powf(theta_scale, i0/2.0f);", "theta_base", 14),
 	RopeLaunch:       passage(cuda+"rope.cu", "static void rope_neox_cuda(", "const dim3 block_dims(1, CUDA_ROPE_BLOCK_SIZE, 1);", "block_dims", 5),
 	FreqBase:         passage(llamaModel, "void llama_model::load_hparams(", "hparams.rope_freq_base_train = 10000.0f;", "rope_freq_base_train", 2),
@@ -107,7 +109,7 @@ var passages = [excerpts]trail{
 	SoftMaxLaunch:    passage(cuda+"softmax.cu", "static void soft_max_f32_cuda(", "while (nth < ncols_x && nth < CUDA_SOFT_MAX_BLOCK_SIZE) nth *= 2;", "nth", 4),
 	Broadcast:        passage(matmul, "static void ggml_compute_forward_mul_mat_one_chunk(", "// broadcast src0 into src1", "broadcast", 3),
 	BroadcastKernel:  passage(cuda+"mmvf.cu", "static __global__ void mul_mat_vec_f(", "const int channel_x = ids ? ids[channel_dst]", "channel_ratio", 2),
-	BatchedGemm:      passage(cuda+"ggml-cuda.cu", "static void ggml_cuda_mul_mat_batched_cublas_impl(", "cublasGemmBatchedEx(ctx.cublas_handle(), CUBLAS_OP_T, CUBLAS_OP_N,", "cublasGemmBatchedEx", 5),
+	BatchedGemm:      passage(cuda+"ggml-cuda.cu", "static void ggml_cuda_mul_mat_batched_cublas_impl(", "cublasGemmBatchedEx(ctx.cublas_handle(), CUBLAS_OP_T, CUBLAS_OP_N,", "cublasGemmBatchedEx", 8),
 	Gemm:             passage(cuda+"ggml-cuda.cu", "static void ggml_cuda_op_mul_mat_cublas(", "cublasSgemm(ctx.cublas_handle(id), CUBLAS_OP_T, CUBLAS_OP_N,", "cublasSgemm", 5),
 	SetRowsKernel:    passage(cuda+"set-rows.cu", "static __global__ void k_set_rows(", "const int64_t dst_row = *(src1 + i10*s10", "dst_row", 6),
 }

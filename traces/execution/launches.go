@@ -90,3 +90,6 @@ func (l *Launch) Arg(name string) *Arg {
 	}
 	return nil
 }
+
+// Phase names the step.
+func (l *Launches) Phase() string { return Phases[l.Step] }

@@ -13,6 +13,7 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/x448/float16 v0.8.4
 	go.yaml.in/yaml/v3 v3.0.4
+	github.com/yuin/goldmark v1.8.7
 	golang.org/x/net v0.48.0
 	golang.org/x/sys v0.39.0
 	gonum.org/v1/gonum v0.17.0

@@ -179,7 +179,7 @@ func (e *experiment) probe() *probe {
 		return v
 	})
 	p.recompute = func(v oracle.Variant, x *exhibit) *claim {
-		value, err := e.eval(v, x.key)
+		value, err := e.eval(v.At(e.tap), x.key) // not at ops before it that were not recorded
 		if err != nil || len(value.Data) != len(x.got) {
 			return nil
 		}

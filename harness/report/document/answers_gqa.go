@@ -2,9 +2,11 @@ package document
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"attndiff/harness/verdict"
 	"attndiff/reference/source"
 	"attndiff/traces/execution"
 	"attndiff/traces/tap"
@@ -91,7 +93,17 @@ func (m *material) judged(t tap.Tap) string {
 	if worst == nil || !m.Oracle {
 		return ""
 	}
-	return fmt.Sprintf("worst recording of tap %s in this run: llama.cpp is off by %s, ours by %s", code(t.String()), worst.OpRef, amount(worst))
+	ref, ours := "llama.cpp is off by "+worst.OpRef.String(), "ours by "+amount(worst)
+	if math.IsNaN(float64(worst.OpRef)) {
+		ref = "llama.cpp did not record it"
+	}
+	switch {
+	case worst.Status == verdict.Missing:
+		ours = "ours did not record it"
+	case worst.NonFinite > 0:
+		ours = "ours is not finite"
+	}
+	return fmt.Sprintf("worst recording of tap %s in this run: %s, %s", code(t.String()), ref, ours)
 }
 
 // heads describes the model's head counts.

@@ -5,6 +5,7 @@ import (
 
 	"attndiff/reference/source"
 	"attndiff/traces/tap"
+	"attndiff/traces/trace"
 )
 
 func answerQuirks(m *material, p *page) []string {
@@ -159,6 +160,13 @@ func (m *material) maskText() string {
 	return s
 }
 
+// single rounds hyperparameters to f32, in which one engine keeps them and
+// another does not.
+func single(h trace.Hparams) trace.Hparams {
+	h.RMSEps, h.RopeFreqBase = float64(float32(h.RMSEps)), float64(float32(h.RopeFreqBase))
+	return h
+}
+
 func answerConfiguration(m *material, p *page) []string {
 	h := m.hp
 	var rows [][]string
@@ -172,7 +180,7 @@ func answerConfiguration(m *material, p *page) []string {
 	add("qwen2.attention.layer_norm_rms_epsilon", fmt.Sprintf("%.3g", h.RMSEps))
 	p.table([]string{"GGUF key", "value llama.cpp holds"}, rows)
 	p.para("head_dim is not a key of its own here: %d / %d = %d. The vocabulary has %d tokens.", h.NHead*h.HeadDim, h.NHead, h.HeadDim, h.NVocab)
-	if o := m.ours.Meta().Hparams; o != h {
+	if o := m.ours.Meta().Hparams; single(o) != single(h) {
 		p.para("Ours reports other hyperparameters: %s.", code(fmt.Sprintf("%+v", o)))
 	} else {
 		p.para("Ours reports the same hyperparameters in its trace.")

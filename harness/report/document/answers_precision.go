@@ -35,7 +35,11 @@ func answerPrecision(m *material, p *page) []string {
 	if worst, status := m.worst(tap.KQ); worst != nil && status != verdict.Introduced && float64(worst.OpOurs) < f32Sums {
 		p.para("Ours sums in f32 without rounding its operands: %s is off by %s at worst, where an operand rounded to f16 leaves about 1e-08.", code("kq"), amount(worst))
 	}
-	return []string{g.nodeFact(a.scores), g.nodeFact(a.sum), m.at(source.Scores), m.judged(tap.KQ), m.judged(tap.KQV)}
+	sums := g.nodeFact(a.sum)
+	if a.sum == a.scores {
+		sums = ""
+	}
+	return []string{g.nodeFact(a.scores), sums, m.at(source.Scores), m.judged(tap.KQ), m.judged(tap.KQV)}
 }
 
 func answerStability(m *material, p *page) []string {
@@ -47,7 +51,9 @@ func answerStability(m *material, p *page) []string {
 	if off, key, ok := m.worstRowSum(m.ref); ok {
 		p.para("llama.cpp's rows sum to 1 within %.1g (worst in layer %d, step %d).", off, key.Layer, key.Step)
 	}
-	if off, key, ok := m.worstRowSum(m.ours); ok {
+	if off, key, ok := m.worstRowSum(m.ours); ok && math.IsNaN(off) {
+		p.para("Ours' rows do not sum to a number (layer %d, step %d).", key.Layer, key.Step)
+	} else if ok {
 		p.para("Ours' rows sum to 1 within %.1g (worst in layer %d, step %d).", off, key.Layer, key.Step)
 	}
 	return []string{m.at(source.SoftMaxMaximum), m.at(source.SoftMaxExp), m.judged(tap.KQSoftMax)}
@@ -95,7 +101,7 @@ func (m *material) worstRowSum(s *side) (off float64, at tap.Key, ok bool) {
 			for _, x := range v[row : row+width] {
 				sum += x
 			}
-			if d := math.Abs(sum - 1); !ok || !(d <= off) {
+			if d := math.Abs(sum - 1); !ok || !(d <= off) && !math.IsNaN(off) {
 				off, at, ok = d, k, true
 			}
 		}
@@ -169,7 +175,7 @@ func answerTypes(m *material, p *page) []string {
 		}
 		own := ""
 		if worst, _ := m.worst(t); worst != nil && m.Oracle {
-			own = fmt.Sprintf("%s / %s", worst.OpRef, amount(worst))
+			own = fmt.Sprintf("%s / %s", measure(worst.OpRef), amount(worst))
 		}
 		rows = append(rows, []string{code(t.String()), operands, ref, ours, own})
 	}

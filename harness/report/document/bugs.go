@@ -93,7 +93,7 @@ func (m *material) checked(p *page) {
 		if worst == nil {
 			continue
 		}
-		rows = append(rows, []string{code(t.String()), text(t.Meaning()), fmt.Sprint(count[t.String()]), string(status), amount(worst), worst.OpRef.String(), worst.Allowance.String()})
+		rows = append(rows, []string{code(t.String()), text(t.Meaning()), fmt.Sprint(count[t.String()]), string(status), amount(worst), measure(worst.OpRef), measure(worst.Allowance)})
 	}
 	p.table([]string{"tap", "op", "recordings", "status", "ours is off by", "llama.cpp by", "allowed"}, rows)
 }
@@ -104,18 +104,14 @@ func (m *material) bug(p *page, n int, f *report.Finding) {
 	t, _ := tap.Parse(f.Tap)
 	e := f.Evidence
 	p.table([]string{"", ""}, [][]string{
-		{"what", fmt.Sprintf("%s (%s): recomputed from its own recorded inputs it comes out different. %s.", code(f.Tap), text(t.Meaning()), text(e.Why))},
+		{"what", fmt.Sprintf("%s (%s): recomputed from its own recorded inputs it comes out different. %s.", code(f.Tap), text(t.Meaning()), text(capital(e.Why)))},
 		{"severity", string(f.Severity)},
 		{"where", m.where(f)},
 		{"since", capital(strings.TrimPrefix(m.since(*f), ", since "))},
 		{"shows in", strings.TrimSuffix(report.Ranges("layer", f.Layers)+", "+report.Ranges("step", f.Steps), ", ") + fmt.Sprintf(": %d of %d recordings", e.Recordings, e.Of)},
 	})
 	p.para("**Evidence.** The worst recording is %s; its worst element is %s.", text(report.Where(f.Tap, e.Layer, e.Step)), text(report.Coordinates(f.Tap, e.Index)))
-	p.table([]string{"", "value there", "off by (NMSE)"}, [][]string{
-		{"ours", fmt.Sprintf("%.9g", float64(e.Ours)), e.OpOurs.String() + " against the op recomputed; allowed " + e.Allowance.String()},
-		{"llama.cpp", fmt.Sprintf("%.9g", float64(e.Reference)), e.OpRef.String() + " against the op recomputed from its own inputs"},
-		{"recomputed in float64 from ours' inputs", fmt.Sprintf("%.9g", float64(e.Oracle)), "drift between ours and llama.cpp " + e.Drift.String()},
-	})
+	p.table([]string{"", "value there", "off by (NMSE)"}, m.figures(&e))
 	if len(e.Composed) > 0 {
 		p.para("Ours did not record %s; the ops in between were recomputed together, so the mistake may be in any of them.", code(strings.Join(e.Composed, ", ")))
 	}
@@ -140,10 +136,39 @@ func (m *material) bug(p *page, n int, f *report.Finding) {
 	}
 }
 
+// figures are the three voices at a finding's worst element, and how far off
+// each side is; a voice that is not there is left out.
+func (m *material) figures(e *report.Evidence) [][]string {
+	value := func(n report.Number) string { return fmt.Sprintf("%.9g", float64(n)) }
+	ours := []string{"ours", value(e.Ours), "not finite"}
+	switch {
+	case !math.IsNaN(float64(e.OpOurs)):
+		ours[2] = fmt.Sprintf("%s against the op recomputed; allowed %s", e.OpOurs, e.Allowance)
+	case !math.IsNaN(float64(e.Drift)):
+		ours[2] = fmt.Sprintf("%s from llama.cpp; allowed %s", e.Drift, e.Allowance)
+	}
+	rows := [][]string{ours}
+	if !math.IsNaN(float64(e.Reference)) {
+		off := ""
+		if !math.IsNaN(float64(e.OpRef)) {
+			off = e.OpRef.String() + " against the op recomputed from its own inputs"
+		}
+		rows = append(rows, []string{"llama.cpp", value(e.Reference), off})
+	}
+	if !math.IsNaN(float64(e.Oracle)) {
+		drift := ""
+		if !math.IsNaN(float64(e.Drift)) {
+			drift = fmt.Sprintf("drift between ours and llama.cpp: %s", e.Drift)
+		}
+		rows = append(rows, []string{"recomputed in float64 from ours' inputs", value(e.Oracle), drift})
+	}
+	return rows
+}
+
 // where is the finding's place in our code.
 func (m *material) where(f *report.Finding) string {
 	if f.Where.File == nil {
-		return "in " + text(m.Ours.Engine) + ", whose code is not known here"
+		return "In " + text(m.Ours.Engine) + ", whose code is not known here"
 	}
 	line := 0
 	if f.Where.Line != nil {

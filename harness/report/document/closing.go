@@ -14,6 +14,10 @@ func closeOrder(m *material, p *page) []string {
 }
 
 func closeScores(m *material, p *page) []string {
+	if m.flash() {
+		p.para("In this run inside one fused op: each query head with the keys of KV head h / %d, scale 1/sqrt(%d), mask and softmax, f32 precision forced (1.3, 1.4, 6.3).", m.groups(), m.hp.HeadDim)
+		return []string{m.judged(tap.KQV), m.any().nodeFactOf(m.scaled())}
+	}
 	p.para("Each query head is multiplied with the keys of KV head h / %d for all positions, in one batched product with forced f32 precision; scale 1/sqrt(%d), mask and softmax follow in one op (1.3, 1.4, 6.3).", m.groups(), m.hp.HeadDim)
 	return []string{m.judged(tap.KQ), m.judged(tap.KQSoftMax), m.trials.evidence("heads of k")}
 }

@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -40,13 +41,12 @@ func (m *material) wrongOps() []check {
 // findingError is what a finding's op is off by: its own error, or the drift
 // where ops were not judged.
 func findingError(f *report.Finding) string {
-	if s := f.Evidence.OpOurs.String(); s != "NaN" {
-		return s
+	for _, n := range []report.Number{f.Evidence.OpOurs, f.Evidence.Drift} {
+		if !math.IsNaN(float64(n)) {
+			return n.String()
+		}
 	}
-	if s := f.Evidence.Drift.String(); s != "NaN" {
-		return s
-	}
-	return "no finite amount"
+	return "more than any number: it is not finite"
 }
 
 // wrongCalls are launches with other numbers or operands than the model calls
@@ -162,10 +162,10 @@ func valueLayout(m *material) string {
 	if op == nil {
 		return ""
 	}
-	how := "in rows of positions as ours does"
-	if transposedV(read) {
-		how = fmt.Sprintf("transposed, positions innermost (view %s, strides %s)", shape(read.NE), strides(read))
+	if !transposedV(read) {
+		return ""
 	}
+	how := fmt.Sprintf("transposed, positions innermost (view %s, strides %s)", shape(read.NE), strides(read))
 	return fmt.Sprintf("V cache: llama.cpp keeps it %s; ours keeps rows of [KV head, dim] per position ([%s], %s). %s", how, join(op.Out.Shape), op.Out.Type, m.harmless(tap.VCache, tap.KQV))
 }
 
@@ -238,7 +238,7 @@ func cacheSize(m *material) string {
 func paddedColumns(m *material) string {
 	g := m.ref.graph[0]
 	kq := g.node(tap.KQ, 0)
-	if kq == nil || int(kq.NE[0]) == m.dims(0).C() {
+	if kq == nil || int(kq.NE[0]) == m.dims(0).C() || !recorded(m.ours, tap.At(0, 0, tap.KQ)) {
 		return ""
 	}
 	return fmt.Sprintf("Columns of scores: llama.cpp computes %d, the cells in use rounded up (%s), and masks those without a token; ours computes the C = %d there are. The surplus columns are 0 after the softmax.",
@@ -250,7 +250,7 @@ func operandTypes(m *material) string {
 	worst, status := m.worst(tap.QProj)
 	g := m.ref.graph[0]
 	n := g.node(tap.QProj, 0)
-	if worst == nil || n == nil || status == verdict.NoOracle || !m.Oracle {
+	if worst == nil || n == nil || status == verdict.NoOracle || status == verdict.Missing || !m.Oracle {
 		return ""
 	}
 	w := g.Source(n, 0)
@@ -288,7 +288,7 @@ func headBatch(m *material) string {
 // finalRows tells of the rows that llama.cpp picks in the last layer.
 func finalRows(m *material) string {
 	g := m.ref.graph[0]
-	if g == nil {
+	if g == nil || m.ours.launches[0] == nil {
 		return ""
 	}
 	last := m.hp.NLayer - 1

@@ -178,7 +178,7 @@ func (m *material) nothingToFix(p *page) {
 		slices.SortStableFunc(worst, func(a, b *report.Tap) int { return cmp.Compare(b.Excess(), a.Excess()) })
 		var rows [][]string
 		for _, w := range worst[:min(nearest, len(worst))] {
-			rows = append(rows, []string{code(w.Tap), text(report.Where(w.Tap, w.Layer, w.Step)), amount(w), w.Allowance.String(), fmt.Sprintf("%.2g %%", 100*w.Excess())})
+			rows = append(rows, []string{code(w.Tap), text(report.Where(w.Tap, w.Layer, w.Step)), amount(w), measure(w.Allowance), fmt.Sprintf("%.2g %%", 100*w.Excess())})
 		}
 		p.heading(2, "Nearest to their allowance")
 		p.para("The worst recording of each op, the nearest first. A change that brings one of them past 100 %% is a finding.")

@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -59,6 +60,12 @@ func attentionNodes(g *graph) []*execution.Tensor {
 // nodeText says what a node computes, from what.
 func (m *material) nodeText(g *graph, n *execution.Tensor) string {
 	title := ""
+	switch {
+	case n.Op == "FLASH_ATTN_EXT":
+		title = fmt.Sprintf("**Scores, softmax and weighted sum in one** (tap %s): ", code(tap.KQV.String()))
+	case n == g.find(n.Layer, "MUL_MAT", "kqv"):
+		title = "**Probabilities times V**, head by head: "
+	}
 	if t, ok := g.made[n]; ok {
 		title = fmt.Sprintf("**%s** (tap %s): ", text(capital(t.Meaning())), code(t.String()))
 	}
@@ -98,12 +105,15 @@ func elements(ne [4]int64) int64 { return ne[0] * ne[1] * ne[2] * ne[3] }
 // referenceStatus says what llama.cpp's own rounding was at a node.
 func (m *material) referenceStatus(g *graph, n *execution.Tensor) string {
 	t, ok := g.made[n]
+	if n.Op == "FLASH_ATTN_EXT" {
+		t, ok = tap.KQV, true
+	}
 	if !ok {
 		return ""
 	}
 	worst, status := m.worst(t)
 	switch {
-	case worst == nil:
+	case worst == nil || math.IsNaN(float64(worst.OpRef)):
 		return ""
 	case status == verdict.NoOracle:
 		return " The oracle does not reproduce it."
@@ -265,6 +275,9 @@ func (m *material) ourStatus(t tap.Tap) string {
 	}
 	switch status {
 	case verdict.Introduced:
+		if worst.NonFinite > 0 {
+			return " **Wrong**: not finite."
+		}
 		return fmt.Sprintf(" **Wrong**: off by %s, allowed %s.", amount(worst), worst.Allowance)
 	case verdict.Inherited:
 		return fmt.Sprintf(" Right (off by %s) on inputs that already differ.", amount(worst))
@@ -282,10 +295,21 @@ func (m *material) ourStatus(t tap.Tap) string {
 // amount is what a recording is off by: its op's error, or the drift where
 // ops were not judged.
 func amount(r *report.Tap) string {
-	if n := r.OpOurs.String(); n != "NaN" {
-		return n
+	switch {
+	case r.NonFinite > 0:
+		return "not finite"
+	case !math.IsNaN(float64(r.OpOurs)):
+		return r.OpOurs.String()
 	}
-	return r.Drift.String()
+	return measure(r.Drift)
+}
+
+// measure prints a figure that may not be there.
+func measure(n report.Number) string {
+	if math.IsNaN(float64(n)) {
+		return "-"
+	}
+	return n.String()
 }
 
 // recordedFlow lists what ours recorded, for an engine that does not tell what

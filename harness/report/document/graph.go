@@ -146,8 +146,11 @@ func join[T any](list []T) string {
 // label names a tensor for a reader: graph inputs have no name of their own in
 // llama.cpp.
 func (g *graph) label(t *execution.Tensor) string {
-	if !strings.HasPrefix(t.Name, "leaf_") && !strings.HasPrefix(t.Name, "node_") {
+	if !strings.HasPrefix(t.Name, "leaf_") && !strings.HasPrefix(t.Name, "node_") && !strings.HasPrefix(t.Name, " (") {
 		return code(t.Name)
+	}
+	if of, ok := g.made[t]; ok {
+		return code(of.String())
 	}
 	for i := range g.Tensors {
 		n := &g.Tensors[i]
@@ -156,10 +159,6 @@ func (g *graph) label(t *execution.Tensor) string {
 				continue
 			}
 			switch {
-			case t.Op != "":
-				if of, ok := g.made[t]; ok {
-					return code(of.String())
-				}
 			case n.Op == "ROPE":
 				return "the positions"
 			case n.Op == "SET_ROWS" && strings.HasPrefix(g.Root(n).Name, "cache_k"):

@@ -115,9 +115,6 @@ func (m *material) flash() bool {
 	return false
 }
 
-// isLlama reports whether the reference is llama.cpp, by its own word.
-func (m *material) isLlama() bool { return strings.HasPrefix(m.Reference.Engine, "llama.cpp:") }
-
 // groups are query heads per KV head.
 func (m *material) groups() int { return m.hp.NHead / m.hp.NHeadKV }
 
@@ -140,16 +137,6 @@ func (m *material) worst(t tap.Tap) (*report.Tap, verdict.Status) {
 		}
 	}
 	return worst, status
-}
-
-// finding returns the finding of a tap, nil when its op is not wrong.
-func (m *material) finding(t string) *report.Finding {
-	for i := range m.Findings {
-		if m.Findings[i].Tap == t {
-			return &m.Findings[i]
-		}
-	}
-	return nil
 }
 
 // quote returns a passage of llama.cpp as a block of code with its place, or

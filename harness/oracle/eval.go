@@ -32,6 +32,9 @@ func (e *evaluation) finish(y Rows) (derived, error) {
 		return derived{}, e.err
 	}
 	y, err := e.o.variant.result(e.k, y, e.dims, func(k tap.Key) (Rows, error) {
+		if k.Compare(e.k) >= 0 && !e.s.has(k) {
+			return Rows{}, ErrNotApplicable // it can only be had from this op
+		}
 		x := e.raw(k)
 		return x, e.err
 	})

@@ -58,33 +58,35 @@ func indent(compact []byte, depth int) []byte {
 	return out
 }
 
-// Write puts the report at path whole or not at all: it is written beside it
-// first and renamed.
+// Write puts the report at path whole or not at all.
 func (r *Report) Write(path string) error {
-	fail := func(err error) error { return fmt.Errorf("%s: cannot write the report: %w", path, err) }
-	f, err := os.CreateTemp(filepath.Dir(path), ".report-*.json")
+	if err := Whole(path, r.Encode); err != nil {
+		return fmt.Errorf("%s: cannot write the report: %w", path, err)
+	}
+	return nil
+}
+
+// Whole puts what write writes at path whole or not at all: it is written
+// beside it first and renamed.
+func Whole(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	defer os.Remove(f.Name()) // no longer there once renamed
 	buf := bufio.NewWriter(f)
-	if err := r.Encode(buf); err != nil {
-		f.Close()
-		return fail(err)
+	err = write(buf)
+	if err == nil {
+		err = buf.Flush()
 	}
-	if err := buf.Flush(); err != nil {
-		f.Close()
-		return fail(err)
+	if err == nil {
+		err = f.Chmod(0o644)
 	}
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return fail(err)
+	if closed := f.Close(); err == nil {
+		err = closed
 	}
-	if err := f.Close(); err != nil {
-		return fail(err)
+	if err != nil {
+		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fail(err)
-	}
-	return nil
+	return os.Rename(f.Name(), path)
 }

@@ -1,13 +1,10 @@
 package page
 
 import (
-	"bufio"
 	"embed"
 	"fmt"
 	"html/template"
 	"io"
-	"os"
-	"path/filepath"
 
 	"attndiff/harness/report"
 	"attndiff/traces/trace"
@@ -35,33 +32,11 @@ func Render(w io.Writer, in Input) error {
 	return pageTemplate.ExecuteTemplate(w, "page.html", v)
 }
 
-// Write puts the page at path whole or not at all: it is written beside it
-// first and renamed.
+// Write puts the page at path whole or not at all.
 func Write(path string, in Input) error {
-	fail := func(err error) error { return fmt.Errorf("%s: cannot write the page: %w", path, err) }
-	f, err := os.CreateTemp(filepath.Dir(path), ".page-*.html")
+	err := report.Whole(path, func(w io.Writer) error { return Render(w, in) })
 	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(f.Name()) // no longer there once renamed
-	buf := bufio.NewWriter(f)
-	if err := Render(buf, in); err != nil {
-		f.Close()
-		return fail(err)
-	}
-	if err := buf.Flush(); err != nil {
-		f.Close()
-		return fail(err)
-	}
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return fail(err)
-	}
-	if err := f.Close(); err != nil {
-		return fail(err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fail(err)
+		return fmt.Errorf("%s: cannot write the page: %w", path, err)
 	}
 	return nil
 }

@@ -18,17 +18,6 @@ const (
 	drawnHead = 32     // heads that get an attention map of their own
 )
 
-// trio is the same matrix of ours, of the reference and of their difference,
-// as [relative] measures it.
-type trio struct{ ours, ref, diff *grid }
-
-func newTrio(rows, cols, height, wide int) *trio {
-	if rows == 0 || cols == 0 {
-		return nil
-	}
-	return &trio{newGrid(rows, cols, height, wide), newGrid(rows, cols, height, wide), newGrid(rows, cols, height, wide)}
-}
-
 // stack is one tap of one layer over all drawn steps, as pictures.
 type stack struct {
 	tap   tap.Tap

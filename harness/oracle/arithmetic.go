@@ -1,6 +1,11 @@
 package oracle
 
-import "math"
+import (
+	"math"
+
+	"attndiff/traces/half"
+	"attndiff/traces/trace"
+)
 
 // Arithmetic is how an engine multiplies and adds; it decides the noise that
 // the engine may have beyond that of f32 operands and f32 sums.
@@ -21,7 +26,43 @@ const (
 	// that of the least precise of them. Its elementwise kernels are compiled
 	// with -use_fast_math (ggml-cuda/CMakeLists.txt).
 	GGMLCUDA
+	// TensorCores is f32 whose products may narrow both operands to f16: what
+	// is granted an engine that does not say, on a model in any type. Sums are
+	// f32; sums in f16 are a mistake that people make.
+	TensorCores
+	// F16 and BF16 keep weights, operands and what every op gives in that type
+	// and sum in f32, as a PyTorch model of that dtype does.
+	F16
+	BF16
 )
+
+// ParseArithmetic reads an arithmetic as a trace states it: f32 for
+// [PlainF32], tf32 for [TensorCores], f16 or bf16.
+func ParseArithmetic(text string) (a Arithmetic, ok bool) {
+	a, ok = map[string]Arithmetic{"f32": PlainF32, "tf32": TensorCores, "f16": F16, "bf16": BF16}[text]
+	return a, ok
+}
+
+// Foreign reports whether nothing but its arithmetic is known of the engine.
+func (a Arithmetic) Foreign() bool { return a >= TensorCores }
+
+// ggml reports whether the engine is llama.cpp.
+func (a Arithmetic) ggml() bool { return a == GGML || a == GGMLCUDA }
+
+// narrowing is the relative variance of keeping a value in a type narrower
+// than f32.
+func (a Arithmetic) narrowing() float64 {
+	switch a {
+	case F16:
+		return RoundingNMSE(UnitF16)
+	case BF16:
+		return RoundingNMSE(UnitBF16)
+	}
+	return 0
+}
+
+// keeping is the relative variance of keeping a value.
+func (a Arithmetic) keeping() float64 { return f32 + a.narrowing() }
 
 // multiply is how an engine forms dot products of n terms with the rows of a
 // matrix. The variances are what it adds to f32's own dotNoise and sumNoise.
@@ -41,6 +82,12 @@ func (a Arithmetic) multiply(dtype string, n int) multiply {
 		return multiply{operand: dtype}
 	case GGMLCUDA:
 		return cudaMultiply(dtype, n)
+	case TensorCores:
+		return multiply{operand: "F16", matrix: RoundingNMSE(UnitF16)}
+	case F16:
+		return multiply{operand: "F16", matrix: a.narrowing(), sum: a.narrowing()}
+	case BF16:
+		return multiply{operand: "BF16", matrix: a.narrowing(), sum: a.narrowing()}
 	}
 	return multiply{operand: "F32"}
 }
@@ -103,19 +150,16 @@ func halfSums(n int) (dot, sum, floor float64) {
 // partial sum is about k/n of the whole.
 func flashSums(n int) float64 { return (float64(n)/3 + 1) * RoundingNMSE(UnitF16) }
 
-// fastMath reports whether elementwise functions are CUDA's approximate ones.
-func (a Arithmetic) fastMath() bool { return a == GGMLCUDA }
-
 // rounding is the variance of one step of an elementwise function, relative to
-// its squared value: one f32 rounding, or for approximate functions what
+// its squared value: one rounding, or for CUDA's approximate functions what
 // __expf(x) is off by: up to 2 + 1.16|x| units in the last place of two
 // roundoffs each (CUDA C++ Programming Guide, "Intrinsic Functions"). A uniform
 // error of 2.3 roundoffs has 10 times the variance of a rounding.
 func (s Semantics) rounding() float64 {
-	if s.fastMath {
+	if s.arith == GGMLCUDA {
 		return f32 * 2.3 * 2.3 / 3 / roundingShape
 	}
-	return f32
+	return s.arith.keeping()
 }
 
 // turning is the variance of the angle theta = pos * scale^i, in radians, and of
@@ -128,9 +172,34 @@ func (s Semantics) rounding() float64 {
 // sine by 11 u (PTX ISA, lg2.approx, ex2.approx and sin.approx). Each is taken as
 // uniform, whose variance is a third of its square.
 func (s Semantics) turning(theta float64, i int) float64 {
-	if !s.fastMath {
-		return f32 * (theta*theta*float64(i*i+4) + 4)
+	if s.arith != GGMLCUDA { // angles are f32 everywhere, their sines are kept as all else
+		return f32*theta*theta*float64(i*i+4) + 4*s.arith.keeping()
 	}
 	const u2 = UnitF32 * UnitF32 / 3
 	return u2 * (theta*theta*(3.2*3.2*float64(i*i)+25) + 11*11)
+}
+
+// Grain is the type that values are kept in, however wide they were recorded:
+// the narrowest that holds them all.
+func Grain(v []float64) trace.DType {
+	bf16, f16 := true, true
+	for _, x := range v {
+		if math.IsNaN(x) {
+			continue
+		}
+		y := float32(x)
+		if float64(y) != x {
+			return trace.F64
+		}
+		bf16 = bf16 && half.RoundBF16(y) == y
+		f16 = f16 && half.RoundF16(y) == y
+		if !bf16 && !f16 {
+			return trace.F32
+		}
+	}
+	// Most values of bf16 are values of f16 too, and few the other way round.
+	if bf16 {
+		return trace.BF16
+	}
+	return trace.F16
 }

@@ -108,7 +108,7 @@ func dotTF32(x, w []float64) float64 {
 func TestNoiseBoundsFastMath(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	sem := Default(hp)
-	sem.fastMath = true
+	sem.arith = GGMLCUDA
 	off := func() float64 { return 2*r.Float64() - 1 }
 	exp := func(x float64) float64 { return math.Exp(x) * (1 + off()*(2+1.16*math.Abs(x))*2*UnitF32) }
 

@@ -3,8 +3,6 @@ package oracle
 import (
 	"math"
 	"slices"
-
-	"attndiff/traces/half"
 )
 
 // scores is kq[h,t,c] = sum_d q[t,h,d] * k[c,g(h),d], no scale and no mask.
@@ -110,7 +108,7 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 			if math.IsInf(z[c], -1) {
 				continue
 			}
-			rel := f32*(z[c]*z[c]+peak*peak) + s.rounding()*((z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
+			rel := s.arith.keeping()*(z[c]*z[c]+peak*peak) + s.rounding()*((z[c]-peak)*(z[c]-peak)+8) + sumNoise(seen) + shared
 			rel += s.ScoreScale*s.ScoreScale*kq.noiseAt(r*kq.Width+c) + inherited
 			y.Noise[r*kq.Width+c] = out[c]*out[c]*rel + smallestNormal*smallestNormal + grain*grain
 		}
@@ -213,41 +211,4 @@ type attention struct {
 	// V in f16 (ggml_compute_forward_flash_attn_ext, ggml-cpu/ops.cpp;
 	// fattn-vec.cuh and fattn-mma-f16.cuh).
 	flash bool
-}
-
-// Store is the cache's own rounding of x: to f16, round to nearest even, or
-// to f32. Mirrors the CPY/SET_ROWS of llama_kv_cache::cpy_k and cpy_v
-// (llama-kv-cache.cpp). A value that is itself recomputed may round to the
-// neighbour, so it carries one rounding of noise.
-func Store(x Rows, kvType string) Rows { return store(x, kvType, nil) }
-
-// store is Store of what prepare, unless nil, makes of each value.
-func store(x Rows, kvType string, prepare func(float64) float64) Rows {
-	y := Rows{N: x.N, Width: x.Width, V: make([]float64, len(x.V))}
-	unit := UnitF32
-	for i, v := range x.V {
-		if prepare != nil {
-			v = prepare(v)
-		}
-		if kvType == "f16" {
-			y.V[i] = float64(half.RoundF16(float32(v)))
-			unit = UnitF16
-		} else {
-			y.V[i] = float64(float32(v))
-		}
-	}
-	if x.Noise == nil {
-		return y
-	}
-	y.Noise = make([]float64, len(x.V))
-	for i, v := range y.V {
-		y.Noise[i] = x.Noise[i]
-		if x.Noise[i] > 0 {
-			y.Noise[i] += unit * unit * v * v
-			if kvType == "f16" {
-				y.Noise[i] += 12 * halfSubnormal
-			}
-		}
-	}
-	return y
 }

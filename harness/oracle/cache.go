@@ -2,12 +2,14 @@ package oracle
 
 import (
 	"math"
+	"slices"
 
 	"attndiff/traces/tap"
 )
 
 // cache is the whole cache after this step's write: the rows of the step
-// before, unchanged, then the stored rounding of this step's. Where the
+// before, unchanged, then the stored rounding of this step's; a step before
+// that did not record it is seen through to the rows it wrote. Where the
 // semantics say where rows go, it is what all writes so far leave.
 func (e *evaluation) cache(fresh tap.Key) Rows {
 	if e.sem.CacheWrite != nil || e.sem.CacheRead != nil {
@@ -16,21 +18,31 @@ func (e *evaluation) cache(fresh tap.Key) Rows {
 	if e.sem.CacheCell != nil {
 		return e.cells(fresh.Tap)
 	}
-	var old Rows
-	if e.dims.P > 0 {
-		old = e.in(tap.At(e.k.Step-1, e.k.Layer, e.k.Tap))
+	parts := []Rows{store(e.in(fresh), e.s.kvType(), e.sem.Stored, e.s.turns)} // newest first
+	for step := e.k.Step - 1; step >= 0 && e.err == nil; step-- {
+		old := tap.At(step, e.k.Layer, e.k.Tap)
+		if e.s.has(old) || !e.o.variant.none() {
+			parts = append(parts, e.in(old))
+			break
+		}
+		e.got.composed |= 1 << e.k.Tap
+		parts = append(parts, store(e.in(tap.At(step, e.k.Layer, fresh.Tap)), e.s.kvType(), e.sem.Stored, e.s.turns))
 	}
-	x := e.in(fresh)
-	if e.err != nil {
-		return Rows{}
+	if e.err != nil || len(parts) == 1 {
+		return parts[0]
 	}
-	y := store(x, e.s.kvType(), e.sem.Stored)
-	if e.dims.P == 0 {
-		return y
+	all := Rows{Width: parts[0].Width}
+	exact := true
+	for _, p := range slices.Backward(parts) {
+		all.N += p.N
+		all.V = append(all.V, p.V...)
+		exact = exact && p.Noise == nil
 	}
-	all := Rows{N: old.N + y.N, Width: y.Width, V: append(old.V[:len(old.V):len(old.V)], y.V...)}
-	if old.Noise != nil || y.Noise != nil {
-		all.Noise = append(noiseOf(old), noiseOf(y)...)
+	if exact {
+		return all
+	}
+	for _, p := range slices.Backward(parts) {
+		all.Noise = append(all.Noise, noiseOf(p)...)
 	}
 	return all
 }
@@ -79,7 +91,7 @@ func (e *evaluation) history(fresh tap.Tap) Rows {
 			if x = e.in(k); e.err != nil {
 				return Rows{}
 			}
-			x = store(x, e.s.kvType(), e.sem.Stored)
+			x = store(x, e.s.kvType(), e.sem.Stored, e.s.turns)
 			rows[k] = x
 		}
 		row := from.token * d.G * d.D
@@ -110,7 +122,7 @@ func (e *evaluation) cells(fresh tap.Tap) Rows {
 		if e.err != nil {
 			return Rows{}
 		}
-		x = store(x, e.s.kvType(), e.sem.Stored)
+		x = store(x, e.s.kvType(), e.sem.Stored, e.s.turns)
 		noise = noise || x.Noise != nil
 		now := e.s.trace.Dims(step)
 		for i, v := range x.V {

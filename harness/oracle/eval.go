@@ -9,19 +9,21 @@ import (
 // evaluation is one tap being recomputed. Errors stick: after the first, inputs
 // come back empty and the result is not used.
 type evaluation struct {
-	o    *Oracle
-	s    *Side
-	k    tap.Key
-	dims tap.Dims
-	sem  Semantics
-	got  derived
-	err  error
+	o     *Oracle
+	s     *Side
+	k     tap.Key
+	dims  tap.Dims
+	sem   Semantics
+	above *evaluation // what this is recomputed for, nil for what was asked
+	got   derived
+	err   error
 }
 
-// eval recomputes one tap that is not a projection.
-func (o *Oracle) eval(s *Side, k tap.Key) (derived, error) {
-	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step), sem: o.semantics(k)}
-	e.sem.fastMath = s.arith.fastMath()
+// eval recomputes one tap that is not a projection, for the sake of above if
+// that is not nil.
+func (o *Oracle) eval(s *Side, k tap.Key, above *evaluation) (derived, error) {
+	e := &evaluation{o: o, s: s, k: k, dims: s.trace.Dims(k.Step), sem: o.semantics(k), above: above}
+	e.sem.arith = s.arith
 	e.got.Rows = e.formula()
 	return e.finish(e.got.Rows)
 }
@@ -41,18 +43,13 @@ func (e *evaluation) finish(y Rows) (derived, error) {
 	if err != nil {
 		return derived{}, err
 	}
-	e.got.Rows = y
+	e.got.Rows, e.got.inputs = y, dedupe(e.got.inputs)
 	return e.got, nil
 }
 
 // in returns an input: what op k reads where key is meant.
 func (e *evaluation) in(key tap.Key) Rows {
-	read := e.o.variant.read(e.k, key)
-	if read != key && read.Compare(e.k) >= 0 && !e.s.has(read) {
-		e.err = ErrNotApplicable // a mistaken read of what this op itself is needed for
-		return Rows{}
-	}
-	x := e.raw(read)
+	x := e.raw(e.o.variant.read(e.k, key))
 	if e.err != nil {
 		return Rows{}
 	}
@@ -68,13 +65,13 @@ func (e *evaluation) raw(key tap.Key) Rows {
 		e.err = ErrNotApplicable
 		return Rows{}
 	}
-	d, err := e.o.fetch(e.s, key)
+	d, err := e.o.fetch(e.s, key, e)
 	if err != nil {
 		e.err = err
 		return Rows{}
 	}
 	e.got.inputs = append(e.got.inputs, d.inputs...)
-	e.got.composed = append(e.got.composed, d.composed...)
+	e.got.composed |= d.composed
 	return d.Rows
 }
 
@@ -106,15 +103,21 @@ func (e *evaluation) vec(format string) []float64 {
 // failed fetch leaves nothing to compute with.
 func (e *evaluation) formula() Rows {
 	d, sem, k := e.dims, e.sem, e.k
+	sum := func(a, b Rows) Rows { return add(a, b, sem) }
 	one := func(x Rows, f func(Rows) Rows) Rows {
 		if e.err != nil {
 			return Rows{}
 		}
 		return f(x)
 	}
-	two := func(x, y Rows, f func(x, y Rows) Rows) Rows {
+	// fit holds of inputs that are meant; a mistaken read may not fit.
+	two := func(x, y Rows, fit bool, f func(x, y Rows) Rows) Rows {
+		if e.err == nil && !fit {
+			e.err = ErrNotApplicable
+		}
 		return one(x, func(x Rows) Rows { return f(x, y) })
 	}
+	alike := func(x, y Rows, f func(x, y Rows) Rows) Rows { return two(x, y, len(x.V) == len(y.V), f) }
 	norm := func(x Rows, w []float64) Rows {
 		if e.err == nil && len(w) != x.Width {
 			e.err = ErrNotApplicable
@@ -150,19 +153,21 @@ func (e *evaluation) formula() Rows {
 	case tap.VCache:
 		return e.cache(e.o.biased(k, tap.VProj, tap.VBias, "attn_v"))
 	case tap.KQ:
-		return two(e.at(tap.QRope), e.at(tap.KCache),
+		q, c := e.at(tap.QRope), e.at(tap.KCache)
+		return two(q, c, c.Width <= q.Width && c.N >= d.G,
 			func(q, c Rows) Rows { return scores(q, c, d.H, d.G, sem, e.s.attention(k.Step, k.Layer)) })
 	case tap.KQSoftMax:
 		return one(e.at(tap.KQ), func(x Rows) Rows { return softMax(x, d.T, d.P, sem) })
 	case tap.KQV:
-		return two(e.at(tap.KQSoftMax), e.at(tap.VCache),
+		p, c := e.at(tap.KQSoftMax), e.at(tap.VCache)
+		return two(p, c, p.Width*d.G <= c.N,
 			func(p, c Rows) Rows { return weightedSum(p, c, d.H, d.G, sem, e.s.attention(k.Step, k.Layer)) })
 	case tap.FFNInp:
-		return two(e.at(tap.AttnOut), e.in(layerInput(k.Step, k.Layer)), add)
+		return alike(e.at(tap.AttnOut), e.in(layerInput(k.Step, k.Layer)), sum)
 	case tap.FFNSwiglu:
-		return two(e.at(tap.FFNGate), e.at(tap.FFNUp), func(g, u Rows) Rows { return swiglu(g, u, sem) })
+		return alike(e.at(tap.FFNGate), e.at(tap.FFNUp), func(g, u Rows) Rows { return swiglu(g, u, sem) })
 	case tap.LOut:
-		return two(e.at(tap.FFNOut), e.at(tap.FFNInp), add)
+		return alike(e.at(tap.FFNOut), e.at(tap.FFNInp), sum)
 	}
 	e.err = fmt.Errorf("%s: no formula", k)
 	return Rows{}

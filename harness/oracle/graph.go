@@ -46,35 +46,6 @@ func layerInput(step, layer int) tap.Key {
 	return tap.At(step, layer-1, tap.LOut)
 }
 
-// fetch loads a recording or recomputes it.
-func (o *Oracle) fetch(s *Side, k tap.Key) (derived, error) {
-	if s.has(k) {
-		return s.load(k)
-	}
-	if d, ok := s.remembered(k); ok {
-		return d, nil
-	}
-	var d derived
-	var err error
-	if weightOf(k) != "" {
-		var batch []derived
-		if batch, err = o.evalLinear([]Request{{s, k}}); err == nil {
-			d = batch[0]
-		}
-	} else {
-		d, err = o.eval(s, k)
-	}
-	if err != nil {
-		return derived{}, err
-	}
-	d.composed = append(d.composed[:len(d.composed):len(d.composed)], k.Tap)
-	if d.Noise == nil {
-		d.Noise = make([]float64, len(d.V))
-	}
-	s.remember(k, d)
-	return d, nil
-}
-
 // biased is the tap that RoPE (or the cache, for V) reads: the biased
 // projection, or the bare one in a model without that bias.
 func (o *Oracle) biased(k tap.Key, proj, bias tap.Tap, name string) tap.Key {

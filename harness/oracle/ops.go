@@ -6,7 +6,7 @@ import "math"
 // Mirrors ggml_compute_forward_rms_norm_f32 (ggml-cpu/ops.cpp) followed by the
 // MUL of llm_graph_context::build_norm (llama-graph.cpp).
 // Noise: the row's factor carries half the relative error of the sum of E
-// squares; each element two roundings more.
+// squares; each element three roundings more, with the weight's own.
 func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 	y := x.like()
 	for r := range x.N {
@@ -20,7 +20,7 @@ func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 			}
 			out[i] = (v - mean) * gain
 			at := r*x.Width + i
-			y.Noise[at] = out[i]*out[i]*(sumNoise(x.Width)/4+4*f32) + gain*gain*x.noiseAt(at)
+			y.Noise[at] = out[i]*out[i]*(sumNoise(x.Width)/4+4*s.arith.keeping()) + gain*gain*x.noiseAt(at)
 		}
 	}
 	return y
@@ -103,7 +103,10 @@ func addBias(x Rows, b []float64, s Semantics) Rows {
 				out[i] = v + scale*b[j]
 			}
 			at := r*x.Width + i
-			y.Noise[at] = f32*out[i]*out[i] + x.noiseAt(at)
+			y.Noise[at] = s.arith.keeping()*out[i]*out[i] + x.noiseAt(at)
+			if narrow := s.arith.narrowing(); narrow > 0 && j >= 0 && j < len(b) {
+				y.Noise[at] += narrow * b[j] * b[j]
+			}
 		}
 	}
 	return y
@@ -111,11 +114,11 @@ func addBias(x Rows, b []float64, s Semantics) Rows {
 
 // add is y = a + b, the residual connection (ggml_add of ffn_inp and l_out in
 // llm_build_qwen2).
-func add(a, b Rows) Rows {
+func add(a, b Rows, s Semantics) Rows {
 	y := a.like()
 	for i := range y.V {
 		y.V[i] = a.V[i] + b.V[i]
-		y.Noise[i] = f32*y.V[i]*y.V[i] + a.noiseAt(i) + b.noiseAt(i)
+		y.Noise[i] = s.arith.keeping()*y.V[i]*y.V[i] + a.noiseAt(i) + b.noiseAt(i)
 	}
 	return y
 }
@@ -173,7 +176,7 @@ func rope(x Rows, heads int, pos []int, s Semantics) Rows {
 				out[ia], out[ib] = s.Rotate(a, b, sin, cos)
 			}
 			turn := s.turning(theta, i)
-			terms := 2 * f32 * (a*a + b*b)
+			terms := 2 * s.arith.keeping() * (a*a + b*b)
 			noise[ia] = turn*out[ib]*out[ib] + terms + cos*cos*na + sin*sin*nb
 			noise[ib] = turn*out[ia]*out[ia] + terms + sin*sin*na + cos*cos*nb
 		}

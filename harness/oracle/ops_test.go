@@ -57,7 +57,7 @@ func TestNoiseBoundsF32(t *testing.T) {
 	}{
 		{"rms_norm", rmsNorm(x, w.V, sem), f32RMSNorm(x, w.V, 1e-6), 1e-3},
 		{"bias", addBias(x, b.V, sem), f32Map2(x.V, repeat(b.V, 20), func(a, b float32) float32 { return a + b }), 0.1},
-		{"residual", add(x, x2), f32Map2(x.V, x2.V, func(a, b float32) float32 { return a + b }), 0.1},
+		{"residual", add(x, x2, sem), f32Map2(x.V, x2.V, func(a, b float32) float32 { return a + b }), 0.1},
 		{"swiglu", swiglu(x, x2, sem), f32Map2(x.V, x2.V, func(a, b float32) float32 {
 			return a / (1 + float32(math.Exp(float64(-a)))) * b
 		}), 1e-3},

@@ -3,6 +3,7 @@ package oracle
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -15,12 +16,14 @@ type Oracle struct {
 	sem     Semantics
 	variant Variant // what is done wrong, nothing by default
 
-	vectors *vectors
+	vectors  *vectors
+	bridging *sync.Mutex // held while a gap is bridged
 }
 
 // New returns the oracle of a model under the given semantics.
 func New(w Weights, hp trace.Hparams, sem Semantics) *Oracle {
-	return &Oracle{weights: w, hp: hp, sem: sem, vectors: &vectors{weights: w, held: map[string][]float64{}}}
+	return &Oracle{weights: w, hp: hp, sem: sem, vectors: &vectors{weights: w, held: map[string][]float64{}},
+		bridging: &sync.Mutex{}}
 }
 
 // Request asks for one tap of one side.
@@ -32,21 +35,9 @@ type Request struct {
 // Eval recomputes several recordings of one tap and layer, steps and sides
 // mixed; the weights are read once for all of them.
 func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
-	var results []derived
-	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" {
-		batch, err := o.evalLinear(reqs)
-		if err != nil {
-			return nil, err
-		}
-		results = batch
-	} else {
-		for _, r := range reqs {
-			d, err := o.eval(r.Side, r.Key)
-			if err != nil {
-				return nil, err
-			}
-			results = append(results, d)
-		}
+	results, err := o.bridged(reqs)
+	if err != nil {
+		return nil, err
 	}
 	values := make([]Value, len(reqs))
 	for i, d := range results {
@@ -56,8 +47,8 @@ func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 			Data:     d.V,
 			Noise:    d.Noise,
 			Exact:    d.Noise == nil,
-			Inputs:   dedupe(d.inputs),
-			Composed: d.composed,
+			Inputs:   d.inputs,
+			Composed: d.composed.list(),
 		}
 		if d.Noise == nil {
 			values[i].Noise = make([]float64, len(d.V))
@@ -66,8 +57,61 @@ func (o *Oracle) Eval(reqs []Request) ([]Value, error) {
 	return values, nil
 }
 
-// evalLinear recomputes projections: all inputs are stacked into one product.
-func (o *Oracle) evalLinear(reqs []Request) ([]derived, error) {
+// Turned returns, for each of several values that were composed, the noise with
+// every stored rounding in between going the other way that can: what a turn
+// does that the variance, an average over many, does not show. It is nil where
+// no cache was composed.
+func (o *Oracle) Turned(reqs []Request, values []Value) ([][]float64, error) {
+	noise := make([][]float64, len(reqs))
+	var turned []Request
+	var at []int
+	for i, v := range values {
+		if len(v.Composed) > 0 && !v.Exact && slices.ContainsFunc(append(slices.Clip(v.Composed), reqs[i].Key.Tap), cached) {
+			turned, at = append(turned, Request{reqs[i].Side.turned(), reqs[i].Key}), append(at, i)
+		}
+	}
+	results, err := o.bridged(turned)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range results {
+		noise[at[i]] = d.Noise
+	}
+	return noise, nil
+}
+
+// cached reports whether a tap is a cache.
+func cached(t tap.Tap) bool { return t == tap.KCache || t == tap.VCache }
+
+// bridged recomputes requests and before them what they read and was not
+// recorded.
+func (o *Oracle) bridged(reqs []Request) ([]derived, error) {
+	release, err := o.bridge(reqs)
+	defer release()
+	if err != nil {
+		return nil, err
+	}
+	return o.evalAll(reqs)
+}
+
+// evalAll recomputes requests of one tap and layer.
+func (o *Oracle) evalAll(reqs []Request) ([]derived, error) {
+	if len(reqs) > 0 && weightOf(reqs[0].Key) != "" {
+		return o.evalLinear(reqs, nil)
+	}
+	results := make([]derived, len(reqs))
+	for i, r := range reqs {
+		var err error
+		if results[i], err = o.eval(r.Side, r.Key, nil); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// evalLinear recomputes projections, for the sake of above if that is not nil:
+// all inputs are stacked into one product.
+func (o *Oracle) evalLinear(reqs []Request, above *evaluation) ([]derived, error) {
 	of := reqs[0].Key
 	name := o.resolve(weightOf(of))
 	shape, ok := o.weights.Shape(name)
@@ -77,7 +121,7 @@ func (o *Oracle) evalLinear(reqs []Request) ([]derived, error) {
 	p := product{o: o, of: of, name: o.variant.tensor(of, name), out: shape[0], in: shape[1], accumulate: o.semantics(of).Accumulate}
 	from := make([]*evaluation, len(reqs))
 	for i, r := range reqs {
-		e := &evaluation{o: o, s: r.Side, k: r.Key, dims: r.Side.trace.Dims(r.Key.Step)}
+		e := &evaluation{o: o, s: r.Side, k: r.Key, dims: r.Side.trace.Dims(r.Key.Step), above: above}
 		x := e.in(linearInput(r.Key))
 		if e.err != nil {
 			return nil, e.err

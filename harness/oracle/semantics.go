@@ -21,7 +21,7 @@ const (
 // field changed recomputes an op under one possible misunderstanding. A nil
 // function stands for the plain meaning in its comment.
 type Semantics struct {
-	fastMath bool // elementwise functions are CUDA's approximate ones; for the noise alone
+	arith Arithmetic // of the engine that computes the op; for the noise alone
 
 	// Token is the index, among all tokens fed, of the one that is looked up for
 	// token t of a step of n tokens with past tokens before it: past+t.

@@ -23,15 +23,18 @@ type Side struct {
 	arith  Arithmetic
 	usable func(tap.Key) bool
 
-	mu       sync.Mutex
-	composed map[tap.Key]derived // recomputed because they were not recorded
+	held  *held // recomputed because they were not recorded
+	turns turns // how roundings of what is held are counted
+
+	once  sync.Once
+	other *Side // the same recordings with all turns
 }
 
 // derived is a tensor with what it was computed from.
 type derived struct {
 	Rows
 	inputs   []tap.Key
-	composed []tap.Tap
+	composed tapSet
 }
 
 // NewSide returns the recordings of one engine. arith is how that engine
@@ -39,7 +42,16 @@ type derived struct {
 // all; the reference is held to those that ours recorded too, so that both
 // sides compose across the same gaps and their errors compare.
 func NewSide(r Source, arith Arithmetic, usable func(tap.Key) bool) *Side {
-	return &Side{trace: r, arith: arith, usable: usable, composed: map[tap.Key]derived{}}
+	return &Side{trace: r, arith: arith, usable: usable, held: newHeld()}
+}
+
+// turned is the side with every uncertain rounding going the other way.
+func (s *Side) turned() *Side {
+	s.once.Do(func() {
+		s.other = NewSide(s.trace, s.arith, s.usable)
+		s.other.turns = allTurns
+	})
+	return s.other
 }
 
 // kvType is the cache's element type on this side.
@@ -51,9 +63,9 @@ func (s *Side) kvType() string { return s.trace.Meta().Hparams.KVType }
 // f16 alone.
 func (s *Side) attention(step, layer int) attention {
 	d := s.trace.Dims(step)
-	if s.arith == PlainF32 {
-		plain := multiply{operand: "F32"}
-		return attention{scores: plain, values: plain}
+	if !s.arith.ggml() {
+		how := s.arith.multiply("F32", d.D)
+		return attention{scores: how, values: how}
 	}
 	stored := "F32"
 	if s.kvType() == "f16" {
@@ -127,16 +139,27 @@ func StorageNoise(dt trace.DType, v float64) float64 {
 	return noise
 }
 
-// remembered returns a composed tensor computed earlier.
-func (s *Side) remembered(k tap.Key) (derived, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, ok := s.composed[k]
-	return d, ok
+// remember holds a tensor that was recomputed for want of a recording. Even
+// where its inputs are exact it is no recording: what it stands for was rounded.
+func (s *Side) remember(k tap.Key, d derived) derived {
+	d.composed |= 1 << k.Tap
+	if d.Noise == nil {
+		d.Noise = make([]float64, len(d.V))
+	}
+	s.held.put(k, d)
+	return d
 }
 
-func (s *Side) remember(k tap.Key, d derived) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.composed[k] = d
+// tapSet is a set of taps, one bit each.
+type tapSet uint32
+
+// list returns the taps in execution order.
+func (s tapSet) list() []tap.Tap {
+	var taps []tap.Tap
+	for _, t := range tap.All() {
+		if s&(1<<t) != 0 {
+			taps = append(taps, t)
+		}
+	}
+	return taps
 }

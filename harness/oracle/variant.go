@@ -33,6 +33,11 @@ type Variant struct {
 	Result func(of tap.Key, y Rows, d tap.Dims, fetch Fetch) (Rows, error)
 }
 
+// none reports whether nothing is done wrong.
+func (v Variant) none() bool {
+	return v.Semantics == nil && v.Read == nil && v.Tensor == nil && v.Feed == nil && v.Matrix == nil && v.Result == nil
+}
+
 // Fetch returns a recording of the side that is being recomputed, recomputed
 // itself where it is missing. A key outside the run is ErrNotApplicable.
 type Fetch func(k tap.Key) (Rows, error)
@@ -135,7 +140,7 @@ func (v Variant) result(of tap.Key, y Rows, d tap.Dims, fetch Fetch) (Rows, erro
 // With returns an oracle that computes under the variant. Sides that were
 // evaluated under another oracle hold its composed tensors: use fresh ones.
 func (o *Oracle) With(v Variant) *Oracle {
-	return &Oracle{weights: o.weights, hp: o.hp, sem: o.sem, variant: v, vectors: o.vectors}
+	return &Oracle{weights: o.weights, hp: o.hp, sem: o.sem, variant: v, vectors: o.vectors, bridging: o.bridging}
 }
 
 // semantics is what op k means under the variant.

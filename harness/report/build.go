@@ -58,6 +58,7 @@ func Build(in Input) *Report {
 		Timing:    in.Timing,
 		Notes:     list(slices.Concat(in.Run.Notes, in.Result.Notes)),
 		Unstable:  []Unstable{},
+		Growth:    []Growth{},
 		Oracle:    in.Result.Oracle,
 		Rerun:     in.Command,
 
@@ -76,6 +77,9 @@ func Build(in Input) *Report {
 		r.Unstable = append(r.Unstable, Unstable{u.Key.Step, layer(u.Key), u.Key.Tap.String(), u.Runs})
 	}
 	counts := map[tap.Tap]int{}
+	for _, g := range in.Result.Growth {
+		r.Growth = append(r.Growth, Growth{g.Layer, Number(g.Drift), Number(g.Explained)})
+	}
 	for i := range in.Result.Taps {
 		t := &in.Result.Taps[i]
 		r.Taps[i] = row(t)
@@ -103,7 +107,7 @@ func Failed(f *session.Failure, in Input) *Report {
 		Ours:      Engine{Engine: in.Sides.Ours.String(), Faults: &faults},
 		Tokens:    Pair[[]int32]{[]int32{}, []int32{}},
 		Findings:  []Finding{}, Taps: []Tap{}, Timing: Timing{},
-		Notes: []string{}, Unstable: []Unstable{}, NotObservable: []Limit{}, Cleared: []Cleared{},
+		Notes: []string{}, Unstable: []Unstable{}, Growth: []Growth{}, NotObservable: []Limit{}, Cleared: []Cleared{},
 		Failure: f, Rerun: in.Command,
 	}
 }
@@ -115,7 +119,7 @@ func engine(r *session.Recording) Engine {
 func row(t *verdict.Tap) Tap {
 	out := Tap{
 		Step: t.Key.Step, Layer: layer(t.Key), Tap: t.Key.Tap.String(), Shape: list(t.Shape), Status: t.Status,
-		Drift: drift(t), OpOurs: Number(t.OpOurs), OpRef: Number(t.OpRef), Allowance: Number(t.Allowance),
+		Drift: drift(t), OpOurs: Number(t.OpOurs), OpRef: Number(t.OpRef), Allowance: Number(t.Allowance), Carried: Number(t.Carried),
 		MaxAbs: Number(math.NaN()), Cos: Number(math.NaN()),
 		WorstRow: list(t.Drift.WorstRow), Index: list(t.Peak.Index),
 		NonFinite: t.Drift.NaNA + t.Drift.InfA, Why: t.Why,

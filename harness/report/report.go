@@ -26,6 +26,7 @@ type Report struct {
 
 	Notes         []string         `json:"notes"`             // what a reader must know before the verdict
 	Unstable      []Unstable       `json:"unstable"`          // recordings that differ between repeated runs
+	Growth        []Growth         `json:"growth"`            // of the drift over the layers of the prefill, at parity
 	Oracle        bool             `json:"oracle"`            // whether ops were judged, or drift alone
 	NotObservable []Limit          `json:"not_observable"`    // mistakes that this run could not have shown
 	Cleared       []Cleared        `json:"cleared"`           // odd in ours, and in the reference too
@@ -92,12 +93,21 @@ type Tap struct {
 	OpOurs    Number         `json:"op_ours"`
 	OpRef     Number         `json:"op_ref"`
 	Allowance Number         `json:"allowance"`
+	Carried   Number         `json:"carried"` // drift that the inputs' drift alone makes
 	MaxAbs    Number         `json:"max_abs"`
 	Cos       Number         `json:"cos"`
 	WorstRow  []int          `json:"worst_row"`
 	Index     []int          `json:"index"` // where ours differs most from the oracle, without one from the reference
 	NonFinite int            `json:"non_finite,omitempty"`
 	Why       string         `json:"why,omitempty"`
+}
+
+// Growth is the drift after one layer of the prefill, and how much of it the
+// ops' own errors explain so far.
+type Growth struct {
+	Layer     int    `json:"layer"`
+	Drift     Number `json:"drift"`
+	Explained Number `json:"explained"`
 }
 
 // Unstable is a recording that differed bitwise between identical runs.

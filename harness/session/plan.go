@@ -50,6 +50,11 @@ func (p *Plan) Execute(ctx context.Context, r *Runner) (*Run, error) {
 		if run.Reference, err = load(p.Reference); err == nil {
 			run.Ours, err = load(p.Ours)
 		}
+		for _, rec := range []*Recording{run.Reference, run.Ours} {
+			if err == nil && p.Spec.Model != "" {
+				err = p.accepts(rec)
+			}
+		}
 	case p.Reference.Trace != "":
 		if run.Reference, err = load(p.Reference); err == nil {
 			run.Ours, err = p.follow(ctx, r, p.Ours, "ours", run.Reference, run)

@@ -19,7 +19,7 @@ const rowConfidence = 25
 // It returns the whole tensor's allowance and, for a broken rule, one sentence
 // with its numbers.
 func check(ours, ref *opError) (allowance float64, why string) {
-	allowance = oracle.Confidence * ratio(ours.noise, ours.energy)
+	allowance = ratio(max(oracle.Confidence*ours.noise, ours.turned), ours.energy)
 	if ref != nil {
 		allowance = max(allowance, referenceFactor*ref.nmse())
 	}
@@ -36,7 +36,7 @@ func check(ours, ref *opError) (allowance float64, why string) {
 				r, ratio(own.err, own.energy), ratio(limit, own.energy), ours.nmse())
 		}
 	}
-	limit := rowConfidence * ours.channel.noise
+	limit := max(rowConfidence*ours.channel.noise, ours.channel.turned)
 	if ref != nil && ref.channelAt == ours.channelAt {
 		limit = max(limit, referenceFactor*ratio(ref.channel.err, ref.channel.energy)*ours.channel.energy)
 	}
@@ -51,10 +51,10 @@ func check(ours, ref *opError) (allowance float64, why string) {
 // share scales that row's derived noise by how far the reference strays from
 // its noise at worst: one row's own error is a lucky or unlucky draw.
 func rowLimit(own squares, ref *opError, r int) float64 {
-	limit := rowConfidence * own.noise
+	limit := max(rowConfidence*own.noise, own.turned)
 	if ref == nil || r >= len(ref.rows) || ref.rows[r].energy == 0 {
 		return limit
 	}
-	scale := referenceFactor * min(ref.excess, rowConfidence)
+	scale := referenceFactor * ref.excess // a valid reference's
 	return max(limit, scale*ref.rows[r].noise/ref.rows[r].energy*own.energy)
 }

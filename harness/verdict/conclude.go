@@ -9,32 +9,46 @@ import (
 	"attndiff/traces/tap"
 )
 
-// absent lists what the reference recorded and ours did not. A gap that a
-// later recording of the same step bridges has been judged there as a
-// composition, so it is no entry of its own.
+// absent lists what the reference recorded and ours did not. What a recording
+// of ours was recomputed through has been judged there, as part of a
+// composition, and is no entry of its own.
 func (j *judge) absent() []Tap {
-	last := map[int]tap.Key{} // the latest recording of ours per step
-	for _, k := range j.ours.Keys() {
-		last[k.Step] = k
+	seen := map[tap.Key]bool{}
+	if j.oracle != nil {
+		seen = j.bridged()
 	}
 	var taps []Tap
 	for _, k := range j.ref.Keys() {
-		if _, ok := j.ours.Info(k); ok {
-			continue
-		}
-		if end, ok := last[k.Step]; j.oracle != nil && ok && k.Compare(end) < 0 {
+		if _, ok := j.ours.Info(k); ok || seen[k] {
 			continue
 		}
 		nan := ratioNaN
 		taps = append(taps, Tap{Key: k, Status: Missing, OpOurs: nan, OpRef: nan, Allowance: nan,
-			Drift: Metrics{NMSE: nan, MaxAbs: nan, Cos: nan}, Peak: Peak{Ours: nan, Reference: nan, Oracle: nan},
+			Carried: nan, Drift: Metrics{NMSE: nan, MaxAbs: nan, Cos: nan}, Peak: Peak{Ours: nan, Reference: nan, Oracle: nan},
 			Why: "ours did not record it"})
 	}
 	return taps
 }
 
+// bridged is what ours did not record and a recording of its own depends on
+// through nothing but what it did not record.
+func (j *judge) bridged() map[tap.Key]bool {
+	seen := map[tap.Key]bool{}
+	for todo := slices.Clone(j.ours.Keys()); len(todo) > 0; {
+		k := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, in := range oracle.Inputs(k, j.growth.layers) {
+			if !seen[in] && !j.oursHas(in) {
+				seen[in] = true
+				todo = append(todo, in)
+			}
+		}
+	}
+	return seen
+}
+
 // conclude settles what needs the whole picture: inherited errors, the first
-// divergence and the outcome.
+// divergence, drift that nothing explains, and the outcome.
 func (j *judge) conclude(taps []Tap) *Result {
 	r := &Result{Outcome: Parity, Taps: taps, Oracle: j.oracle != nil}
 	tainted := map[tap.Key]bool{}
@@ -51,13 +65,16 @@ func (j *judge) conclude(taps []Tap) *Result {
 			t.Status = Inherited
 			t.Why = fmt.Sprintf("drift is %.3g although this op is right: its inputs differ", t.Drift.NMSE)
 		}
+		if why := t.unexplained(); why != "" && !upstream {
+			r.unexplained(t, why)
+			upstream = true
+		}
 		tainted[t.Key] = upstream || t.Status == Introduced
 		if t.Status == Introduced && r.First == nil {
 			r.First = t
 			r.Outcome = Divergence
 		}
 	}
-	r.Notes = notes(r)
 	return r
 }
 
@@ -108,5 +125,8 @@ func notes(r *Result) []string {
 		}
 	}
 	slices.Sort(out)
+	if r.Unexplained != nil {
+		out = append([]string{r.Unexplained.Why}, out...)
+	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"attndiff/harness/oracle"
@@ -33,20 +32,36 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	if model != nil {
 		hp := model.Hparams
 		for _, r := range []*trace.Reader{ref, ours} {
-			if h := r.Meta().Hparams; h.Dims() != hp.Dims() || h.NLayer != hp.NLayer {
-				return nil, fmt.Errorf("the trace of %s is of %d layers of %+v, model %s of %d layers of %+v; give the model it was recorded from",
-					r.Meta().Engine, h.NLayer, h.Dims(), model.Path, hp.NLayer, hp.Dims())
+			if err := fits(r, model); err != nil {
+				return nil, err
 			}
 		}
 		j.oracle = oracle.New(oracle.GGUF(model), hp, oracle.Default(hp))
-		j.refSide = oracle.NewSide(ref, arithmetic(ref), j.oursHas)
-		j.oursSide = oracle.NewSide(ours, arithmetic(ours), nil)
+		var err error
+		if j.refArith, err = arithmetic(ref); err != nil {
+			return nil, err
+		}
+		if j.oursArith, err = arithmetic(ours); err != nil {
+			return nil, err
+		}
+		j.refSide = oracle.NewSide(ref, j.refArith, j.oursHas)
+		j.oursSide = oracle.NewSide(ours, j.oursArith, nil)
 	}
 	taps, err := j.run(opt)
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(taps, Tap.judged) {
+		return nil, fmt.Errorf("the trace of %s holds nothing that can be judged: %s; record taps that the trace of %s has too, or give --model",
+			ours.Meta().Engine, held(ours), ref.Meta().Engine)
+	}
 	r := j.conclude(taps)
+	if j.oracle != nil && r.Outcome == Parity {
+		if err := j.layers(r); err != nil {
+			return nil, err
+		}
+	}
+	r.Notes = notes(r)
 	if r.Choices, err = Choices(ours); err != nil {
 		return nil, fmt.Errorf("trace of %s: %w", ours.Meta().Engine, err)
 	}
@@ -54,21 +69,12 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	return r, nil
 }
 
-// arithmetic is how a trace's engine multiplies and adds, by the engine's name.
-func arithmetic(r *trace.Reader) oracle.Arithmetic {
-	switch engine := r.Meta().Engine; {
-	case engine == "llama.cpp:cuda":
-		return oracle.GGMLCUDA
-	case strings.HasPrefix(engine, "llama.cpp"):
-		return oracle.GGML
-	}
-	return oracle.PlainF32
-}
-
 type judge struct {
 	ref, ours         *trace.Reader
 	oracle            *oracle.Oracle
 	refSide, oursSide *oracle.Side
+	refArith          oracle.Arithmetic
+	oursArith         oracle.Arithmetic
 	growth            growth
 }
 
@@ -152,7 +158,8 @@ func (j *judge) batch(keys []tap.Key) ([]Tap, error) {
 	var reqs []oracle.Request
 	for i, k := range keys {
 		taps[i] = Tap{Key: k, Status: OK, OpOurs: math.NaN(), OpRef: math.NaN(), Allowance: math.NaN(),
-			Peak: Peak{Ours: math.NaN(), Reference: math.NaN(), Oracle: math.NaN()}}
+			Carried: math.NaN(),
+			Peak:    Peak{Ours: math.NaN(), Reference: math.NaN(), Oracle: math.NaN()}}
 		if err := j.drift(&taps[i]); err != nil {
 			return nil, err
 		}
@@ -173,18 +180,23 @@ func (j *judge) batch(keys []tap.Key) ([]Tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	refValue := map[tap.Key]oracle.Value{}
-	for i, r := range reqs[n:] {
-		refValue[r.Key] = values[n+i]
+	turned, err := j.oracle.Turned(reqs, values)
+	if err != nil {
+		return nil, err
 	}
-	at := 0
+	ours, refs := map[tap.Key]*voice{}, map[tap.Key]*voice{}
+	for i, r := range reqs {
+		into, from, arith := ours, j.ours, j.oursArith
+		if i >= n {
+			into, from, arith = refs, j.ref, j.refArith
+		}
+		if into[r.Key], err = hear(from, arith, r.Key, values[i], turned[i]); err != nil {
+			return nil, err
+		}
+	}
 	for i := range taps {
-		if at < n && reqs[at].Key == taps[i].Key {
-			ref, ok := refValue[taps[i].Key]
-			if err := j.op(&taps[i], values[at], ref, ok); err != nil {
-				return nil, err
-			}
-			at++
+		if own := ours[taps[i].Key]; own != nil {
+			taps[i].judge(own, refs[taps[i].Key])
 		}
 	}
 	return taps, nil
@@ -225,77 +237,4 @@ func (j *judge) drift(t *Tap) error {
 			InfA: t.Drift.InfA, FirstBad: t.Drift.FirstBad, WorstRowNMSE: math.NaN(), ChannelNMSE: math.NaN()}
 	}
 	return nil
-}
-
-// op judges one recording against the oracle.
-func (j *judge) op(t *Tap, want, refWant oracle.Value, hasRef bool) error {
-	info, _ := j.ours.Info(t.Key)
-	got, err := j.ours.Float64(t.Key, nil)
-	if err != nil {
-		return err
-	}
-	own := compare(got, info.DType, want)
-	t.Inputs, t.Composed, t.OpOurs, t.Blind = want.Inputs, want.Composed, own.nmse(), own.blind
-	t.Noise = ratio(own.noise, own.energy)
-	t.Peak.Index = unravel(own.peak, want.Shape)
-	t.Peak.Ours, t.Peak.Oracle = got[own.peak], want.Data[own.peak]
-	var ref *opError
-	if hasRef {
-		refInfo, _ := j.ref.Info(t.Key)
-		values, err := j.ref.Float64(t.Key, nil)
-		if err != nil {
-			return err
-		}
-		ref = compare(values, refInfo.DType, refWant)
-		t.OpRef, t.Peak.Reference = ref.nmse(), values[own.peak]
-		if !ref.valid() {
-			t.Status, t.Allowance = NoOracle, oracle.Confidence*ratio(ref.noise, ref.energy)
-			t.Why = fmt.Sprintf("oracle not valid for this model at tap %s: the reference itself differs by NMSE %.3g, allowed %.3g",
-				t.Key.Tap, ref.nmse(), t.Allowance)
-			if ref.broken != "" {
-				t.Why += "; " + ref.broken
-			}
-			return nil
-		}
-	}
-	t.Allowance, t.Why = check(own, ref)
-	if t.Why == "" && t.Key.Tap == tap.KQSoftMax {
-		t.Why = rowSums(got, want)
-	}
-	if bad := firstNonFinite(got, want.Data); bad >= 0 {
-		t.Why = fmt.Sprintf("not finite at %v (%d NaN, %d Inf)", unravel(bad, want.Shape), t.Drift.NaNA, t.Drift.InfA)
-		t.Peak = Peak{Index: unravel(bad, want.Shape), Ours: got[bad], Reference: t.Peak.Reference, Oracle: want.Data[bad]}
-	}
-	if t.Why != "" {
-		t.Status = Introduced
-	}
-	return nil
-}
-
-// firstNonFinite is the first element that is NaN or Inf although the oracle,
-// from the same inputs, is finite; -1 when there is none.
-func firstNonFinite(got, want []float64) int {
-	for i, x := range got {
-		if !finite(x) && finite(want[i]) {
-			return i
-		}
-	}
-	return -1
-}
-
-// rowSums checks that each softmax row sums to 1, as far as its elements'
-// noise allows when all err the same way.
-func rowSums(got []float64, want oracle.Value) string {
-	width := want.Shape[len(want.Shape)-1]
-	for lo := 0; lo < len(got); lo += width {
-		sum, slack := 0.0, 0.0
-		for i := lo; i < lo+width; i++ {
-			sum += got[i]
-			slack += math.Sqrt(oracle.Confidence * want.Noise[i])
-		}
-		if d := math.Abs(sum - 1); !(d <= slack) && finite(want.Data[lo]) {
-			return fmt.Sprintf("row %v sums to %.9g, not 1", unravel(lo/width, want.Shape[:2]), sum)
-		}
-	}
-	return ""
 }

@@ -9,6 +9,7 @@ import (
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/gguf"
+	"attndiff/traces/half"
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -19,6 +20,7 @@ import (
 type memory struct {
 	meta trace.Meta
 	held map[tap.Key][]float64
+	file trace.DType // that write stores it in
 }
 
 func (m *memory) Meta() trace.Meta { return m.meta }
@@ -60,19 +62,26 @@ func (m *memory) keys() []tap.Key {
 	return slices.Compact(all)
 }
 
-// forward runs the model under the semantics that choose gives for each op and
-// returns the pass; edit may spoil what an op produced before others read it.
-func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
+// run is a forward pass to be made.
+type run struct {
+	model   *gguf.File
+	sem     func(tap.Key) oracle.Semantics
+	edit    func(tap.Key, []float64) // may spoil what an op gave before others read it; nil for nothing
+	variant oracle.Variant           // of every op
+}
+
+// forward makes the pass.
+func (r run) forward(t testing.TB) *memory {
 	t.Helper()
-	hp := model.Hparams
+	hp := r.model.Hparams
 	hp.KVType = "f16"
-	m := &memory{held: map[tap.Key][]float64{}, meta: trace.Meta{
-		Engine: "test", EngineVersion: "1", Device: "none", ModelSHA256: "0", ModelName: "tiny", Hparams: hp,
+	m := &memory{held: map[tap.Key][]float64{}, file: trace.F32, meta: trace.Meta{
+		Engine: "ours:test", EngineVersion: "1", Device: "none", ModelSHA256: "0", ModelName: "tiny", Hparams: hp,
 		Tokens: []int32{5, 9, 200, 17, 42, 7, 99}, Steps: []int{5, 1, 1},
 	}}
 	side := oracle.NewSide(m, oracle.PlainF32, nil)
 	for _, k := range m.keys() {
-		o := oracle.New(oracle.GGUF(model), hp, choose(k))
+		o := oracle.New(oracle.GGUF(r.model), hp, r.sem(k)).With(r.variant)
 		v, err := o.Eval([]oracle.Request{{Side: side, Key: k}})
 		if err != nil {
 			t.Fatal(err)
@@ -81,12 +90,39 @@ func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semanti
 		for i, x := range v[0].Data {
 			data[i] = float64(float32(x))
 		}
-		if edit != nil {
-			edit(k, data)
+		if r.edit != nil {
+			r.edit(k, data)
 		}
 		m.held[k] = data
 	}
 	return m
+}
+
+// forward runs the model under the semantics that choose gives for each op and
+// returns the pass; edit may spoil what an op produced before others read it.
+func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
+	t.Helper()
+	return run{model: model, sem: choose, edit: edit}.forward(t)
+}
+
+// at gives semantics that are changed at some taps.
+func at(right oracle.Semantics, change func(*oracle.Semantics), taps ...tap.Tap) func(tap.Key) oracle.Semantics {
+	return func(k tap.Key) oracle.Semantics {
+		s := right
+		if slices.Contains(taps, k.Tap) {
+			change(&s)
+		}
+		return s
+	}
+}
+
+// wrongTaps lists the wrong ops of a verdict.
+func wrongTaps(r *Result) []tap.Tap {
+	var taps []tap.Tap
+	for _, group := range r.Wrong() {
+		taps = append(taps, group[0].Key.Tap)
+	}
+	return taps
 }
 
 // write stores a pass as a trace file and opens it.
@@ -101,11 +137,7 @@ func write(t testing.TB, m *memory, keep func(tap.Key) bool) *trace.Reader {
 		if keep != nil && !keep(k) {
 			continue
 		}
-		raw := make([]byte, 0, 4*len(m.held[k]))
-		for _, x := range m.held[k] {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
-		}
-		if err := w.Put(k, trace.F32, k.Tap.Shape(m.Dims(k.Step)), raw); err != nil {
+		if err := w.Put(k, m.file, k.Tap.Shape(m.Dims(k.Step)), encode(m.held[k], m.file)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,6 +150,24 @@ func write(t testing.TB, m *memory, keep func(tap.Key) bool) *trace.Reader {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// encode is the bytes of values in a type.
+func encode(values []float64, dt trace.DType) []byte {
+	var raw []byte
+	for _, x := range values {
+		switch dt {
+		case trace.F64:
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
+		case trace.F32:
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+		case trace.F16:
+			raw = binary.LittleEndian.AppendUint16(raw, half.ToF16(float32(x)))
+		case trace.BF16:
+			raw = binary.LittleEndian.AppendUint16(raw, half.ToBF16(float32(x)))
+		}
+	}
+	return raw
 }
 
 func tinyModel(t testing.TB) *gguf.File {
@@ -136,13 +186,7 @@ func TestJudge(t *testing.T) {
 	honest := func(tap.Key) oracle.Semantics { return right }
 	ref := write(t, forward(t, model, honest, nil), nil)
 	with := func(change func(*oracle.Semantics), taps ...tap.Tap) func(tap.Key) oracle.Semantics {
-		return func(k tap.Key) oracle.Semantics {
-			s := right
-			if slices.Contains(taps, k.Tap) {
-				change(&s)
-			}
-			return s
-		}
+		return at(right, change, taps...)
 	}
 	spoil := func(at tap.Key, f func([]float64)) func(tap.Key, []float64) {
 		return func(k tap.Key, v []float64) {
@@ -193,11 +237,7 @@ func TestJudge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var wrong []tap.Tap
-			for _, group := range r.Wrong() {
-				wrong = append(wrong, group[0].Key.Tap)
-			}
-			if !slices.Equal(wrong, c.wrong) {
+			if wrong := wrongTaps(r); !slices.Equal(wrong, c.wrong) {
 				t.Errorf("wrong ops %v, want %v", wrong, c.wrong)
 				for _, x := range r.Taps {
 					if x.Status == Introduced || x.Status == NoOracle {

@@ -13,21 +13,27 @@ import (
 // computed from its own inputs. Elements whose oracle is not finite, because
 // the inputs were not, carry no information about this op and are left out.
 type opError struct {
-	err, energy, noise float64   // sums of squares over the tensor
-	rows               []squares // the same per row
-	channel            squares   // the same for the channel with the most energy
+	dtype              trace.DType // that the values were rounded to
+	err, energy, noise float64     // sums of squares over the tensor
+	rows               []squares   // the same per row
+	channel            squares     // the same for the channel with the most energy
 	channelAt          int
 	peak               int // flat index of the largest error
 	peakErr            float64
 	excess             float64 // largest ratio of error to noise over rows: how far the side strays from the arithmetic assumed of it
+	beyond             float64 // the same, with stored roundings that turned counted as noise
+	turned             float64 // the largest of the rows' turned
 	blind              bool    // some elements' oracle is not finite
 	broken             string  // an exact rule that does not hold, with its place
 }
 
-// squares are the sums that decide: squared error, squared oracle, noise.
-type squares struct{ err, energy, noise float64 }
+// squares are the sums that decide: squared error, squared oracle, noise, and
+// the noise with every stored rounding in a gap turned ([oracle.Oracle.Turned]).
+type squares struct{ err, energy, noise, turned float64 }
 
-func (q *squares) add(e, s, n float64) { q.err, q.energy, q.noise = q.err+e, q.energy+s, q.noise+n }
+func (q *squares) add(e, s, n, t float64) {
+	q.err, q.energy, q.noise, q.turned = q.err+e, q.energy+s, q.noise+n, q.turned+t
+}
 
 // nmse is the op's error on the whole tensor.
 func (o *opError) nmse() float64 { return ratio(o.err, o.energy) }
@@ -35,12 +41,19 @@ func (o *opError) nmse() float64 { return ratio(o.err, o.energy) }
 // compare measures recorded values against the oracle's. Storage in a narrow
 // type adds its rounding to the noise. Where the oracle leaves no noise at all
 // (the caches, masked probabilities, embedding rows) bit equality is owed.
-func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
+// turned is nil where no cache was composed.
+func compare(got []float64, dt trace.DType, want oracle.Value, turned []float64) *opError {
+	turn := func(i int) float64 {
+		if turned == nil {
+			return 0
+		}
+		return turned[i]
+	}
 	width := 1
 	if n := len(want.Shape); n > 0 {
 		width = max(want.Shape[n-1], 1)
 	}
-	o := &opError{rows: make([]squares, (len(got)+width-1)/width), peakErr: -1}
+	o := &opError{dtype: dt, rows: make([]squares, (len(got)+width-1)/width), peakErr: -1}
 	energy := make([]float64, width)
 	for i, x := range got {
 		y := want.Data[i]
@@ -63,14 +76,16 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 		if exceeds(e, o.peakErr) {
 			o.peak, o.peakErr = i, e
 		}
-		o.rows[i/width].add(e, y*y, noise)
+		o.rows[i/width].add(e, y*y, noise, turn(i))
 		energy[i%width] += y * y
 	}
 	for _, r := range o.rows {
 		o.err, o.energy, o.noise = o.err+r.err, o.energy+r.energy, o.noise+r.noise
 		if r.err > 0 {
 			o.excess = max(o.excess, r.err/r.noise)
+			o.beyond = max(o.beyond, r.err/max(r.noise, r.turned))
 		}
+		o.turned = max(o.turned, r.turned)
 	}
 	o.channelAt = argmax(energy)
 	for i := o.channelAt; i < len(got); i += width {
@@ -80,7 +95,7 @@ func compare(got []float64, dt trace.DType, want oracle.Value) *opError {
 			if want.Noise[i] == 0 && sameStored(got[i], y, dt) {
 				e = 0
 			}
-			o.channel.add(e, y*y, want.Noise[i]+oracle.StorageNoise(dt, y))
+			o.channel.add(e, y*y, want.Noise[i]+oracle.StorageNoise(dt, y), turn(i))
 		}
 	}
 	return o
@@ -113,5 +128,9 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 // valid reports whether the oracle speaks this model's semantics: the
 // reference itself must come out within the noise of its own arithmetic.
 func (o *opError) valid() bool {
-	return o.broken == "" && o.err <= oracle.Confidence*o.noise && o.excess <= rowConfidence
+	turned := 0.0
+	for _, r := range o.rows {
+		turned += r.turned
+	}
+	return o.broken == "" && o.err <= oracle.Confidence*max(o.noise, turned) && o.beyond <= rowConfidence
 }

@@ -65,6 +65,8 @@ type Tap struct {
 	OpRef     float64 // NaN when the reference did not record it
 	Allowance float64 // what OpOurs may be
 	Noise     float64 // variance derived for ours at this op, as an NMSE; 0 where nothing was derived
+	Carried   float64 // drift that the inputs' drift alone makes; NaN when it is not known
+	rounding  float64 // what both sides' arithmetic may add to it, in the same unit
 
 	// Peak is where ours and the oracle (without one: ours and the reference)
 	// differ most.
@@ -93,6 +95,11 @@ type Result struct {
 	First   *Tap     // the first introduced op in execution order, nil at parity
 	Notes   []string // what a reader must know: no oracle, taps absent, unstable taps
 	Oracle  bool     // false when drift alone was judged
+	// Unexplained is drift that no op is to blame for and that is more than the
+	// ops' own errors explain; nil when there is none.
+	Unexplained *Unexplained
+	// Growth is how drift grows over the layers of the prefill, at parity.
+	Growth  []Growth
 	Choices []Choice // greedy choices of ours that its own logits refute
 }
 

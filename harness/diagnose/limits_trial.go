@@ -75,10 +75,10 @@ func (b *Bench) trials() ([]trial, error) {
 			return t.largest > 1 || t.left > 0 || round >= len(t.recordings)
 		})
 		slices.SortStableFunc(open, func(a, b *trial) int {
-			return l.cost(a.recordings[round].Key) - l.cost(b.recordings[round].Key)
+			return l.cost(a.recordings[round]) - l.cost(b.recordings[round])
 		})
 		for i, t := range open {
-			if spent += l.cost(t.recordings[round].Key); spent > trialWork {
+			if spent += l.cost(t.recordings[round]); spent > trialWork {
 				for _, t := range open[i:] {
 					t.left = len(t.recordings) - round
 				}
@@ -222,18 +222,4 @@ func (l *laboratory) eval(o *oracle.Oracle, k tap.Key) (oracle.Value, error) {
 }
 
 // cost is roughly how many nanoseconds a recording takes.
-func (l *laboratory) cost(k tap.Key) int {
-	d := l.bench.Ours.Dims(k.Step)
-	switch k.Tap {
-	case tap.KQ, tap.KQV:
-		const perProduct = 3 // the noise is summed beside it
-		return perProduct * d.H * d.T * d.C() * d.D
-	case tap.KProj:
-		return (d.T + 1) * d.E * d.G * d.D
-	}
-	perElement := 16
-	if k.Tap == tap.KQSoftMax {
-		perElement = 48 // an exponential, and its noise
-	}
-	return perElement * tap.Elements(k.Tap.Shape(d))
-}
+func (l *laboratory) cost(r verdict.Tap) int { return l.bench.cost(r.Key, r.Inputs, r.Composed) }

@@ -20,6 +20,7 @@ type exhibit struct {
 	extra     float64   // share of a row's mean square that the allowance adds to it
 	dtype     trace.DType
 	allowance float64
+	composed  bool // across a gap: recomputing it takes all ops in it
 
 	// base is how many leading elements are older than the step: the rows of a
 	// cache that were there before. A mistake of this step's op is in the others.
@@ -39,7 +40,7 @@ const sliceConfidence = 25
 // newExhibit lays a recording beside its oracle.
 func newExhibit(r recording, want oracle.Value, d tap.Dims) *exhibit {
 	x := &exhibit{key: r.key, dims: d, shape: want.Shape, axes: r.key.Tap.Axes(),
-		got: r.got, want: want.Data, dtype: r.dtype, allowance: r.allowance, base: min(older(r.key.Tap, d), len(r.got))}
+		got: r.got, want: want.Data, dtype: r.dtype, allowance: r.allowance, composed: len(want.Composed) > 0, base: min(older(r.key.Tap, d), len(r.got))}
 	if !want.Exact {
 		x.extra = x.spare(want)
 	}

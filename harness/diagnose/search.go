@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"attndiff/harness/oracle"
-	"attndiff/traces/tap"
 )
 
 // candidate is one or more mistakes made together, with how well they do.
@@ -38,12 +37,17 @@ func (c *candidate) with(h *Hypothesis) *candidate {
 	return &candidate{parts: append(c.parts[:len(c.parts):len(c.parts)], h), variant: c.variant.And(h.Variant)}
 }
 
-// works bound how many multiplications the search for two and for three
+// works bound how many nanoseconds the search for two and for three
 // mistakes may take, each about half a second on one core.
 const (
 	workOfPairs   = 600e6
 	workOfTriples = 300e6
 )
+
+// workAcross bounds the search for one mistake among ops that ours did not
+// record, all of them recomputed for each: about 4 seconds on one core. The
+// op's own mistakes come first.
+const workAcross = 4e9
 
 // finalists is how many candidates that do not hold on the smallest recording
 // are held against all.
@@ -56,12 +60,16 @@ func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
 	for i := range all {
 		singles = append(singles, &candidate{parts: []*Hypothesis{&all[i]}, variant: all[i].Variant})
 	}
+	first := e.sample[0]
+	one := float64(e.bench.cost(first.key, first.right.Inputs, first.right.Composed))
+	most := func(budget float64) int { return int(budget / one) }
+	if len(first.right.Composed) > 0 {
+		singles = singles[:min(len(singles), most(workAcross))]
+	}
 	tried, err := e.level(singles)
 	if err != nil || anyHolds(tried) {
 		return tried, err
 	}
-	one := work(e.sample[0].key, e.bench.Ours.Dims(e.sample[0].key.Step))
-	most := func(budget float64) int { return int(budget / one) }
 	pairs, err := e.level(combine(singles, singles, most(workOfPairs)))
 	tried = append(tried, pairs...)
 	if err != nil || anyHolds(pairs) {
@@ -191,22 +199,4 @@ func (e *experiment) each(list []*candidate, f func(*candidate) error) error {
 	close(next)
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// work is about how many multiplications recomputing a recording takes.
-func work(k tap.Key, d tap.Dims) float64 {
-	elements := float64(tap.Elements(k.Tap.Shape(d)))
-	switch k.Tap {
-	case tap.QProj, tap.KProj, tap.VProj, tap.FFNGate, tap.FFNUp, tap.ResultOutput:
-		return elements*float64(d.E) + 4*float64(d.E)*elements/float64(d.T)
-	case tap.AttnOut:
-		return elements*float64(d.H*d.D) + 4*float64(d.E*d.H*d.D)
-	case tap.FFNOut:
-		return elements*float64(d.F) + 4*float64(d.E*d.F)
-	case tap.KQ:
-		return 4 * elements * float64(d.D)
-	case tap.KQV:
-		return 4 * elements * float64(d.C())
-	}
-	return 40 * elements
 }

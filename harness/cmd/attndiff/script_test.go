@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "refuses": refuses, "json": jsonValue, "working": working, "alone": alone,
+			"exits": exits, "refuses": refuses, "json": jsonValue, "working": working, "alone": alone, "retrace": retrace,
 		},
 		RequireExplicitExec: true,
 	})

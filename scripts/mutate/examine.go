@@ -241,7 +241,7 @@ func (t *trial) judge(f *Finding, file string, reached []string) error {
 	if err != nil {
 		return err
 	}
-	if r.Outcome == verdict.Divergence {
+	if r.First != nil { // values that the weights themselves make not finite are nobody's mistake
 		f.Fate, f.What = Divergence, fmt.Sprintf("%s: %s", r.First.Key, r.First.Why)
 		f.Located = t.at(r.First.Key, reached)
 	}

@@ -24,7 +24,8 @@ const quantNMSE = (2.1 / 127) * (2.1 / 127) / 12
 
 // newGrowth takes the operand type from the reference's note on its weights
 // ("F16", "Q8_0+F32"); a trace without one is held to f16, llama.cpp's usual.
-func newGrowth(ref *trace.Reader) growth {
+// Engines that sum or keep values in a narrow type leave more.
+func newGrowth(ref *trace.Reader, engines ...oracle.Arithmetic) growth {
 	g := growth{perOp: oracle.RoundingNMSE(oracle.UnitF16), layers: ref.Meta().Hparams.NLayer}
 	switch weights := ref.Meta().Notes[trace.NoteWeights]; {
 	case weights == "F32" && ref.Meta().Hparams.KVType == "f32":
@@ -34,13 +35,14 @@ func newGrowth(ref *trace.Reader) growth {
 	case strings.Contains(weights, "Q"):
 		g.perOp = quantNMSE
 	}
-	// An engine that sums in a narrow type too leaves more.
 	hp := ref.Meta().Hparams
 	dtype, _, _ := strings.Cut(ref.Meta().Notes[trace.NoteWeights], "+")
 	if dtype == "" {
 		dtype = "F16"
 	}
-	g.perOp = max(g.perOp, arithmetic(ref).ProductNMSE(dtype, max(hp.NEmbd, hp.NFF)))
+	for _, a := range engines {
+		g.perOp = max(g.perOp, a.ProductNMSE(dtype, max(hp.NEmbd, hp.NFF)))
+	}
 	return g
 }
 

@@ -28,7 +28,15 @@ const batchTokens = 64
 // Judge compares ours with the reference and, unless model is nil, with the
 // oracle. Both traces must be of the same model, tokens and steps.
 func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, error) {
-	j := &judge{ref: ref, ours: ours, growth: newGrowth(ref)}
+	refArith, err := arithmetic(ref)
+	if err != nil {
+		return nil, err
+	}
+	oursArith, err := arithmetic(ours)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith)}
 	if model != nil {
 		hp := model.Hparams
 		for _, r := range []*trace.Reader{ref, ours} {
@@ -37,15 +45,8 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 			}
 		}
 		j.oracle = oracle.New(oracle.GGUF(model), hp, oracle.Default(hp))
-		var err error
-		if j.refArith, err = arithmetic(ref); err != nil {
-			return nil, err
-		}
-		if j.oursArith, err = arithmetic(ours); err != nil {
-			return nil, err
-		}
-		j.refSide = oracle.NewSide(ref, j.refArith, j.oursHas)
-		j.oursSide = oracle.NewSide(ours, j.oursArith, nil)
+		j.refSide = oracle.NewSide(ref, refArith, j.oursHas)
+		j.oursSide = oracle.NewSide(ours, oursArith, nil)
 	}
 	taps, err := j.run(opt)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"attndiff/harness/engines"
+	"attndiff/ours/qwen2"
 )
 
 // Case is one comparison of the matrix.
@@ -18,6 +19,7 @@ type Case struct {
 	Steps           int    // decoded tokens
 	Reference, Ours string // engines
 	Flash           bool   // llama.cpp with flash attention
+	Path            string // of our attention: "unfused" or "fused"
 	Repeat          int    // runs of ours
 	Line            int    // of its group in the matrix
 }
@@ -31,6 +33,9 @@ func (c Case) Name() string {
 	}
 	if c.Flash {
 		parts = append(parts, "flash-attn")
+	}
+	if c.Path != string(qwen2.Unfused) {
+		parts = append(parts, c.Path)
 	}
 	if c.Repeat > 1 {
 		parts = append(parts, fmt.Sprintf("repeat-%d", c.Repeat))
@@ -91,7 +96,7 @@ func (p matrixParser) readGroups(n *yaml.Node) error {
 
 // group reads one entry of cases: the product of its lists.
 func (p matrixParser) group(n *yaml.Node) ([]Case, error) {
-	var models, names, kv, ours, refs []string
+	var models, names, kv, ours, refs, paths []string
 	var steps []int
 	flash, repeat := []bool{}, 1
 	text := func(to *[]string, read func(*string) func(*yaml.Node) error) func(*yaml.Node) error {
@@ -117,6 +122,9 @@ func (p matrixParser) group(n *yaml.Node) ([]Case, error) {
 		"prompts": p.each("prompts", text(&names, func(s *string) func(*yaml.Node) error { return p.reference("prompt", p.m.prompts, s) })),
 		"kv":      p.each("kv", text(&kv, func(s *string) func(*yaml.Node) error { return p.choice("kv", s, "f16", "f32") })),
 		"ours":    p.each("ours", text(&ours, engine("ours"))), "reference": p.each("reference", text(&refs, engine("reference"))),
+		"path": p.each("path", text(&paths, func(s *string) func(*yaml.Node) error {
+			return p.choice("path", s, string(qwen2.Unfused), string(qwen2.Fused))
+		})),
 		"steps": p.each("steps", func(n *yaml.Node) error {
 			v := 0
 			err := p.integer("steps", 0, maxSteps, &v)(n)
@@ -138,28 +146,20 @@ func (p matrixParser) group(n *yaml.Node) ([]Case, error) {
 		return nil, p.errorf(n, "a group of cases needs models and prompts")
 	}
 	all := len(models) * len(names)
-	for _, n := range []int{len(kv), len(steps), len(ours), len(refs), len(flash)} {
+	for _, n := range []int{len(kv), len(steps), len(ours), len(refs), len(flash), len(paths)} {
 		all *= max(n, 1)
 	}
 	if all+len(p.m.Cases) > maxCases {
 		return nil, p.errorf(n, "more than %d cases; split the matrix into files", maxCases)
 	}
-	var list []Case
-	for _, m := range models {
-		for _, prompt := range names {
-			for _, kv := range or(kv, "f16") {
-				for _, s := range or(steps, 8) {
-					for _, ref := range or(refs, engines.LlamaCPU) {
-						for _, fa := range or(flash, false) {
-							for _, o := range or(ours, engines.OursEmu) {
-								list = append(list, Case{m, prompt, kv, s, ref, o, fa, repeat, n.Line})
-							}
-						}
-					}
-				}
-			}
-		}
-	}
+	list := cross([]Case{{Repeat: repeat, Line: n.Line}}, models, func(c *Case, v string) { c.Model = v })
+	list = cross(list, names, func(c *Case, v string) { c.Prompt = v })
+	list = cross(list, or(kv, "f16"), func(c *Case, v string) { c.KV = v })
+	list = cross(list, or(steps, 8), func(c *Case, v int) { c.Steps = v })
+	list = cross(list, or(refs, engines.LlamaCPU), func(c *Case, v string) { c.Reference = v })
+	list = cross(list, or(flash, false), func(c *Case, v bool) { c.Flash = v })
+	list = cross(list, or(paths, string(qwen2.Unfused)), func(c *Case, v string) { c.Path = v })
+	list = cross(list, or(ours, engines.OursEmu), func(c *Case, v string) { c.Ours = v })
 	return list, nil
 }
 
@@ -192,6 +192,18 @@ func unavailable(engine string) string {
 		return reason
 	}
 	return ""
+}
+
+// cross makes of each case one for each value.
+func cross[T any](cases []Case, values []T, set func(*Case, T)) []Case {
+	var all []Case
+	for _, c := range cases {
+		for _, v := range values {
+			set(&c, v)
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // or is the list, or one value where nothing was listed.

@@ -21,7 +21,7 @@ cases:
     prompts: [short, hello]
     kv: [f16, f32]
     steps: [2, 0]
-  - {models: wide, prompts: ids, flash-attn: [false, true], repeat: 2}
+  - {models: wide, prompts: ids, flash-attn: [false, true], path: fused, repeat: 2}
 goldens:
   short: {model: haiku, prompt: short, steps: 1, taps: [k_rope]}
 baseline: elsewhere/base.txt
@@ -41,7 +41,7 @@ func TestParseMatrix(t *testing.T) {
 		"haiku/hello/f16/2/ours:emu", "haiku/hello/f16/0/ours:emu", "haiku/hello/f32/2/ours:emu", "haiku/hello/f32/0/ours:emu",
 		"tiny/short/f16/2/ours:emu", "tiny/short/f16/0/ours:emu", "tiny/short/f32/2/ours:emu", "tiny/short/f32/0/ours:emu",
 		"tiny/hello/f16/2/ours:emu", "tiny/hello/f16/0/ours:emu", "tiny/hello/f32/2/ours:emu", "tiny/hello/f32/0/ours:emu",
-		"wide/ids/f16/8/ours:emu/repeat-2", "wide/ids/f16/8/ours:emu/flash-attn/repeat-2",
+		"wide/ids/f16/8/ours:emu/fused/repeat-2", "wide/ids/f16/8/ours:emu/flash-attn/fused/repeat-2",
 	}
 	if strings.Join(names, "\n") != strings.Join(want, "\n") {
 		t.Errorf("cases:\n%s\nwant:\n%s", strings.Join(names, "\n"), strings.Join(want, "\n"))
@@ -77,6 +77,7 @@ func TestParseMatrixRefuses(t *testing.T) {
 		{strings.Replace(good, "short}", "short, steps: [1, two]}", 1), `m.yaml:3: steps is "two"`},
 		{strings.Replace(good, "short}", "short, steps: []}", 1), "m.yaml:3: steps is an empty list"},
 		{strings.Replace(good, "short}", "short, flash-attn: yes please}", 1), `m.yaml:3: flash-attn is "yes please", want true or false`},
+		{strings.Replace(good, "short}", "short, path: flash}", 1), `m.yaml:3: path is "flash", want unfused or fused`},
 		{strings.Replace(good, "short}", "short, ours: auto}", 1), "m.yaml:3: ours: auto is another engine on another machine"},
 		{strings.Replace(good, "short}", "short, ours: \"trace:x\"}", 1), "m.yaml:3: ours: a trace brings its own tokens"},
 		{strings.Replace(good, "short}", "short, ours: mine}", 1), `m.yaml:3: ours: unknown engine "mine"`},

@@ -296,17 +296,25 @@ func (m *material) ourPlaces(p *page, taps ...tap.Tap) {
 // ourCode is the kernel that computes a tap, as it was compiled; nil when a
 // product does or the trace does not tell.
 func (m *material) ourCode(t tap.Tap) []fragment {
+	var all []fragment
 	for _, l := range m.ours.launches {
 		if l == nil {
 			continue
 		}
 		for i := range l.List {
-			if op := &l.List[i]; op.Tap == t.String() && op.Launch != nil {
-				return kernelCode(m.ours.kernels, op.Launch.File, op.Launch.Kernel)
+			op := &l.List[i]
+			if op.Tap != t.String() || op.Launch == nil {
+				continue
 			}
+			for _, f := range kernelCode(m.ours.kernels, op.Launch.File, op.Launch.Kernel) {
+				if !slices.Contains(all, f) {
+					all = append(all, f)
+				}
+			}
+			break // the other layers launch the same
 		}
 	}
-	return nil
+	return all
 }
 
 func answerLayoutQKV(m *material, p *page) []string {

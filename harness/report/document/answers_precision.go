@@ -212,12 +212,16 @@ func answerScaling(m *material, p *page) []string {
 	} else {
 		p.para("The factor is 1/sqrt(%d) = %.7g.", m.hp.HeadDim, want)
 	}
-	if own := m.ourArg(tap.KQSoftMax, "scale"); own != nil {
+	own := m.ourArg(tap.KQSoftMax, "scale")
+	if own == nil { // fused
+		own = m.ourArg(tap.KQV, "scale")
+	}
+	if own != nil {
 		same := "the same"
 		if float32(own.Number) != float32(want) {
 			same = "**another**"
 		}
-		p.para("Ours passes scale = %.7g to its softmax: %s.", own.Number, same)
+		p.para("Ours passes scale = %.7g: %s.", own.Number, same)
 	}
 	m.both(p, "scale", "What the recordings say")
 	return []string{m.at(source.ScoreScale), m.trials.evidence("scale")}

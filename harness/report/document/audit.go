@@ -221,10 +221,19 @@ func (a *audit) number(t tap.Tap, param string) (float64, bool) {
 	return 0, false
 }
 
+// fused reports whether a layer's scores, softmax and weighted sum are one
+// launch: there is none for the scores.
+func fused(l *execution.Launches, layer int) bool {
+	return l.Find(tap.KQ.String(), layer) == nil && l.Find(tap.KQSoftMax.String(), layer) == nil
+}
+
 // reads holds a launch's pointers against the taps that the op is made of, and
 // its part of a cache against the part that the same layer writes.
 func (a *audit) reads(t tap.Tap, op *execution.Op) {
 	wanted := slices.Clone(operands[t])
+	if t == tap.KQV && fused(a.launches, op.Layer) {
+		wanted = []tap.Tap{tap.QRope, tap.KCache, tap.VCache}
+	}
 	if t == tap.FFNInp || t == tap.LOut || t == tap.AttnNorm {
 		return // what they read depends on the layer before, whose buffer is shared
 	}

@@ -192,10 +192,13 @@ func (m *material) kernelTable(p *page) {
 			}
 			if op := l.Find(k.tap.String(), 0); op != nil && op.Launch != nil {
 				part := fmt.Sprintf("%s grid %s, block %s", l.Phase(), dim(op.Launch.Grid), dim(op.Launch.Block))
+				name := code(op.Launch.Kernel) + ": "
 				if own == "untold" {
-					own = code(op.Launch.Kernel) + ": " + part
-				} else {
+					own = name + part
+				} else if strings.HasPrefix(own, name) {
 					own += "; " + part
+				} else {
+					own += "; " + name + part
 				}
 			}
 		}

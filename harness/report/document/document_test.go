@@ -100,6 +100,9 @@ func TestDocuments(t *testing.T) {
 				if strings.Contains(source, "%!") {
 					t.Errorf("%s: a format went wrong: %s", file, around(source, "%!"))
 				}
+				if most := 200_000; len(source) > most {
+					t.Errorf("%s has %d bytes, a person reads %d at most", file, len(source), most)
+				}
 				for _, link := range p.links {
 					if anchor, ok := strings.CutPrefix(link, "#"); ok && !p.anchors[anchor] || !ok && docs[link] == "" && link != "report.json" {
 						t.Errorf("%s: link to %s", file, link)
@@ -121,6 +124,9 @@ func TestDocuments(t *testing.T) {
 				if !strings.Contains(docs[document.Comparison], "- [ ] **`"+f.Tap+"`**") {
 					t.Errorf("%s is no open difference", f.Tap)
 				}
+			}
+			if s.faults == "" && strings.Contains(docs[document.Comparison], "this model calls for") {
+				t.Errorf("a clean run's launches are called wrong: %s", around(docs[document.Comparison], "this model calls for"))
 			}
 			if clean := rep.Verdict == verdict.Parity; clean != strings.Contains(docs[document.Bugs], "No bug was found") ||
 				clean != strings.Contains(docs[document.FixPlan], "## Nothing to fix") || clean != (s.faults == "") {

@@ -179,7 +179,11 @@ func (m *material) ourFlow(p *page) {
 		if err != nil || t > tap.FFNInp {
 			continue
 		}
-		item := fmt.Sprintf("**%s** (tap %s): %s. Gives %s [%s].", text(capital(t.Meaning())), code(op.Tap), m.opText(op), code(op.Out.Buffer), join(op.Out.Shape))
+		title := capital(t.Meaning())
+		if t == tap.KQV && fused(l, op.Layer) {
+			title = "Scores, softmax and weighted sum in one"
+		}
+		item := fmt.Sprintf("**%s** (tap %s): %s. Gives %s [%s].", text(title), code(op.Tap), m.opText(op), code(op.Out.Buffer), join(op.Out.Shape))
 		if later != nil {
 			if d := later.Find(op.Tap, op.Layer); d != nil && m.opText(d) != m.opText(op) {
 				item += " In decode: " + m.otherwise(op, d) + "."

@@ -120,10 +120,26 @@ func defines(all []fragment, name string) bool {
 // longestCode bounds the lines of code that are quoted of one function.
 const longestCode = 80
 
-// codeBlock shows functions, each below its place.
+// mostCode bounds the lines that are quoted at once.
+const mostCode = 240
+
+// codeBlock shows functions, each below its place. Where they are too many
+// lines, the last ones are shown, which call the others.
 func codeBlock(list []fragment) string {
 	var parts []string
-	for _, f := range list {
+	first, lines := len(list), 0
+	for first > 0 && (first == len(list) || lines < mostCode) {
+		first--
+		lines += min(strings.Count(list[first].text, "\n"), longestCode)
+	}
+	if first > 0 {
+		var names []string
+		for _, f := range list[:first] {
+			names = append(names, fmt.Sprintf("// %s, %s", f, f.name))
+		}
+		parts = append(parts, "// not shown, called by what follows:\n"+strings.Join(names, "\n"))
+	}
+	for _, f := range list[first:] {
 		lines := strings.Split(f.text, "\n")
 		if n := len(lines); n > longestCode {
 			lines = append(lines[:longestCode:longestCode], fmt.Sprintf("// ... %d lines more", n-longestCode))

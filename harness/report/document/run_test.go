@@ -16,6 +16,7 @@ import (
 	"attndiff/harness/report/document"
 	"attndiff/harness/session"
 	"attndiff/traces/gguf"
+	"attndiff/traces/synth"
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -31,6 +32,8 @@ type scenario struct {
 	notes  func(map[string]string)
 	blind  bool   // without a model: drift alone
 	text   string // the prompt's, as a user gave it
+	path   string // that our attention takes; unfused when empty
+	shape  func(*synth.Spec)
 }
 
 // steps feeds a prompt of five tokens and two more.
@@ -41,7 +44,10 @@ var steps = [][]int32{{7, 8, 9, 10, 11}, {12}, {13}}
 func documents(t *testing.T, s scenario) (map[string]string, *report.Report) {
 	t.Helper()
 	dir := t.TempDir()
-	path := synthtest.Tiny(t, "F16")
+	if s.shape == nil {
+		s.shape = func(*synth.Spec) {}
+	}
+	path := synthtest.Tiny(t, "F16", s.shape)
 	model, err := engines.OpenModel(path)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +62,7 @@ func documents(t *testing.T, s scenario) (map[string]string, *report.Report) {
 	ref := filepath.Join(dir, "reference.safetensors")
 	ours := filepath.Join(dir, "ours.safetensors")
 	record(t, ref, model, session.Spec{Engine: engines.LlamaCPU, Model: path, KV: s.kv, FlashAttn: s.flash}, s, nil)
-	spec := session.Spec{Engine: engines.OursEmu, Model: path, KV: s.kv}
+	spec := session.Spec{Engine: engines.OursEmu, Model: path, KV: s.kv, Path: s.path}
 	if s.faults != "" {
 		spec.Faults = strings.Split(s.faults, ",")
 	}
@@ -151,6 +157,9 @@ func scenarios() map[string]scenario {
 				n[name] = `{"tensors":[{"src":[4]}], "list": "|<b>"}`
 			}
 		}},
+		"fused":       {path: "fused", shape: func(s *synth.Spec) { s.Embd, s.Heads, s.HeadsKV = 256, 4, 2 }},
+		"deep":        {shape: func(s *synth.Spec) { s.Layers = 24 }, faults: "v-cache-wrong-layer"},
+		"one KV head": {shape: func(s *synth.Spec) { s.HeadsKV = 1 }},
 		"drift alone": {blind: true, faults: "no-scale"},
 		"user text":   {text: "`|a|` <script>alert(1)</script> ```\n# x | y\n- [ ] z ![i](j) **b** &amp;"},
 	}

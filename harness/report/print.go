@@ -226,6 +226,11 @@ func (p printer) notes() {
 
 func (p printer) foot(path string) {
 	p.line("")
+	if n := len(p.Growth); n > 0 {
+		last := p.Growth[n-1]
+		p.field("drift", fmt.Sprintf("%s after layer %d of the prompt, %s after layer %d, of which the ops' own errors explain %s",
+			p.Growth[0].Drift.Amount(), p.Growth[0].Layer, last.Drift.Amount(), last.Layer, last.Explained.Amount()))
+	}
 	if t, ok := p.Timing["total"]; ok {
 		p.line("%-10s %.1f s: %s", "time", t, p.stages())
 	}

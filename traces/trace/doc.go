@@ -15,6 +15,9 @@
 //	steps             JSON array: tokens per step; they sum to the tokens
 //	note.*            anything else a recorder wants to say
 //
+// One note has a meaning: note.arithmetic, "f32", "tf32", "f16" or "bf16", is
+// what the engine computes in (README, "Your own model, prompt or engine").
+//
 // Other keys are left to other tools and not read.
 //
 // # What is bad input and what is a finding

@@ -34,6 +34,7 @@ func (m *material) comparison() string {
 	m.ourSnippets(p)
 	p.heading(3, "CUDA Kernels, Side by Side")
 	m.kernelTable(p)
+	gpuKernels(p, m.gpu)
 
 	p.heading(2, "Identified Issues")
 	m.issues(p)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"attndiff/harness/evidence"
 	"attndiff/harness/report"
 	"attndiff/harness/verdict"
 	"attndiff/reference/source"
@@ -71,6 +72,7 @@ type material struct {
 	links     *linker
 	audit     []mismatch // where ours' launches are not what the model calls for
 	quoted    map[source.Excerpt]bool
+	gpu       []evidence.Kernel // what both engines launched on a GPU; nil when no GPU run told
 }
 
 // gather opens both traces and makes the experiments that answers rest on.
@@ -85,6 +87,11 @@ func gather(in Input) (*material, error) {
 	}
 	m.hp = m.ref.Meta().Hparams
 	m.tree, m.noTree = source.Open()
+	if dir := evidence.Find(); dir != "" {
+		if m.gpu, err = evidence.Kernels(dir); err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+	}
 	m.audit = auditLaunches(m.ours, m.hp)
 	if m.trials, err = runTrials(m, in.Model); err != nil {
 		return nil, errors.Join(err, m.close())

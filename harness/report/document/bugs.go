@@ -266,20 +266,40 @@ func (m *material) said() string {
 
 // codeOf shows the code that computes a tap, as it ran.
 func (m *material) codeOf(p *page, t tap.Tap) {
+	m.callOf(p, t)
 	if list := m.ourCode(t); len(list) > 0 {
-		p.para("The code that ran, as it was compiled:")
+		p.para("The code, as it was compiled:")
 		p.block(codeBlock(list))
-		return
+	}
+}
+
+// callOf shows what ran for a tap: in the first step and layer in which the
+// call is not what the model calls for, else in the first of all.
+func (m *material) callOf(p *page, t tap.Tap) {
+	step, layer := -1, -1
+	for _, x := range m.audit {
+		if x.tap == t && step < 0 {
+			step = x.steps[0]
+			if len(x.layers) > 0 {
+				layer = x.layers[0]
+			}
+		}
 	}
 	for _, l := range m.ours.launches {
-		if l == nil {
+		if l == nil || step >= 0 && l.Step != step {
 			continue
 		}
 		for i := range l.List {
-			if op := &l.List[i]; op.Tap == t.String() {
-				p.para("What ran (%s): %s.", l.Phase(), m.opText(op))
-				return
+			op := &l.List[i]
+			if op.Tap != t.String() || layer >= 0 && op.Layer != layer {
+				continue
 			}
+			at := l.Phase()
+			if op.Layer >= 0 {
+				at += fmt.Sprintf(", layer %d", op.Layer)
+			}
+			p.para("What ran (%s): %s.", at, m.opText(op))
+			return
 		}
 	}
 }

@@ -77,9 +77,14 @@ func (m *material) asItIs(p *page, t tap.Tap) {
 func (m *material) asItShouldBe(p *page, t tap.Tap, f *report.Finding) {
 	var diff []string
 	for _, x := range m.audit {
-		if x.tap == t {
-			diff = append(diff, fmt.Sprintf("- %s = %s", x.what, x.got), fmt.Sprintf("+ %s = %s", x.what, x.want))
+		if x.tap != t {
+			continue
 		}
+		what := x.what
+		if slices.ContainsFunc(m.audit, func(o mismatch) bool { return o.tap == t && o.what == x.what && o.got+o.want != x.got+x.want }) {
+			what += ", " + report.Ranges("layer", x.layers)
+		}
+		diff = append(diff, fmt.Sprintf("- %s = %s", what, x.got), fmt.Sprintf("+ %s = %s", what, x.want))
 	}
 	if diff != nil {
 		p.para("In the call:")

@@ -214,7 +214,7 @@ func (m *material) opText(op *execution.Op) string {
 		}
 		return codef("%s<<<%s, %s>>>(%s)", l.Kernel, dim(l.Grid), dim(l.Block), strings.Join(args, ", "))
 	}
-	return "nothing ran"
+	return "nothing was launched"
 }
 
 // otherwise says what another step's op runs with, as far as it differs.

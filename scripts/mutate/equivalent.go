@@ -13,6 +13,7 @@ var equivalentText string
 // equivalence says that changes of one line change no result, and why.
 type equivalence struct {
 	file, from string
+	next       string // "" for any
 	to         []string
 	reason     string
 	line       int    // of equivalent.txt
@@ -32,7 +33,9 @@ const dropped = "(dropped)"
 //	A block of 256 threads has 8 warps.
 //
 // Lines are found by their text, without comment and indentation, so that an
-// entry outlives changes around it. Lines that begin with # are comments.
+// entry outlives changes around it. Where a file holds a line more than once and
+// the reason is not for all, the line of code after it follows it, after ~.
+// Lines that begin with # are comments.
 func parseEquivalent(text string) ([]equivalence, error) {
 	var list []equivalence
 	var e *equivalence
@@ -59,6 +62,8 @@ func parseEquivalent(text string) ([]equivalence, error) {
 			e = &list[len(list)-1]
 		case mark == "-" && e.from == "":
 			e.from = rest
+		case mark == "~" && e.next == "" && len(e.to) == 0:
+			e.next = rest
 		case mark == "+" && e.reason == "":
 			if rest == dropped {
 				rest = ""
@@ -75,7 +80,7 @@ func parseEquivalent(text string) ([]equivalence, error) {
 // reason looks a mutant up among the equivalent ones.
 func reason(list []equivalence, m mutant) (string, bool) {
 	for _, e := range list {
-		if e.file != m.File || e.from != m.From {
+		if e.file != m.File || e.from != m.From || e.next != "" && e.next != m.Next {
 			continue
 		}
 		if i := slices.Index(e.to, m.To); i >= 0 {

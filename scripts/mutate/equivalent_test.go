@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ Nobody reads x,
 # between
 b.cu
 - y -= 1;
+~ z = y;
 + y -= - 1;
 For - and + in reasons too.
 `
@@ -29,20 +31,22 @@ func TestEquivalent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct{ file, from, to, want string }{
-		{"a.cu", "x = 1;", "x = 2;", "Nobody reads x, ever."},
-		{"a.cu", "x = 1;", "", "Nobody reads x, ever."},
-		{"b.cu", "x = 1;", "x = 2;", ""},
-		{"a.cu", "x = 1;", "x = 3;", ""},
-		{"b.cu", "y -= 1;", "y -= - 1;", ""},
+	for _, tt := range []struct{ file, from, next, to, want string }{
+		{"a.cu", "x = 1;", "anything", "x = 2;", "Nobody reads x, ever."},
+		{"a.cu", "x = 1;", "", "", "Nobody reads x, ever."},
+		{"b.cu", "x = 1;", "", "x = 2;", ""},
+		{"a.cu", "x = 1;", "", "x = 3;", ""},
+		{"b.cu", "y -= 1;", "z = 0;", "y -= - 1;", ""},
 	} {
-		if tt.file == "b.cu" && tt.from == "y -= 1;" {
-			continue // left unused
-		}
-		got, ok := reason(list, mutant{File: tt.file, From: tt.from, To: tt.to})
+		got, ok := reason(list, mutant{File: tt.file, From: tt.from, Next: tt.next, To: tt.to})
 		if got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%v: reason %q, %v", tt, got, ok)
 		}
+	}
+	last := slices.Clone(list[len(list)-1:])
+	last[0].used = []bool{false}
+	if got, _ := reason(last, mutant{File: "b.cu", From: "y -= 1;", Next: "z = y;", To: "y -= - 1;"}); got != "For - and + in reasons too." {
+		t.Errorf("reason %q", got)
 	}
 	left := unused(list)
 	if len(left) != 1 || !strings.Contains(left[0], `equivalent.txt:12: there is no mutant of b.cu that makes "y -= - 1;" of "y -= 1;"`) {

@@ -52,10 +52,6 @@ type Finding struct {
 	Reason  string `json:"reason,omitempty"`  // why it is equivalent
 }
 
-// seeds are the orders of threads that a run is made in: as they are numbered,
-// then shuffled. They place buffers differently, too; see engines.Emulate.
-var seeds = []uint64{0, 1, 2}
-
 // lab is where mutants are examined.
 type lab struct {
 	dir    string // for files
@@ -177,12 +173,13 @@ func text(src kernels.Source, name string) string {
 	return ""
 }
 
-// try runs one trial in every order of threads, until something is noticed.
+// try makes the runs of one trial, until something is noticed: with seed 0 as a
+// diff makes it, with others as its repetitions are; see engines.Emulate.
 // Recordings go to path-SEED. reached are the kernels that the mutant changes.
 func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, path string, args ...string) error {
 	run := l.runner(args...)
 	first := path + "-0"
-	for _, seed := range seeds {
+	for _, seed := range t.seeds {
 		file := fmt.Sprintf("%s-%d", path, seed)
 		res, err := run.Do(ctx, t.job(engines.OursEmu, seed, file))
 		var died *session.Failure
@@ -272,7 +269,7 @@ func (t *trial) repeat(f *Finding, first, file string, reached []string) error {
 }
 
 // failed says how a run ended that gave no recording. The op that it ended in
-// is the one after the last recorded.
+// is the one after the last recorded or, after the logits, the choice from them.
 func (t *trial) failed(f *Finding, died *session.Failure, reached []string) {
 	f.Fate, f.What = Crashed, died.Error()
 	if slices.Contains(died.Stderr, noEnd) || strings.HasPrefix(died.Reason, "no end") {
@@ -280,8 +277,9 @@ func (t *trial) failed(f *Finding, died *session.Failure, reached []string) {
 		f.What = fmt.Sprintf("no end during %s, last tap recorded: %s", died.Stage, died.At)
 	}
 	keys := t.reference.Keys()
-	i := 1 + slices.IndexFunc(keys, func(k tap.Key) bool { return k.String() == died.At })
-	f.Located = i < len(keys) && t.at(keys[i], reached)
+	i := slices.IndexFunc(keys, func(k tap.Key) bool { return k.String() == died.At })
+	f.Located = i >= 0 && keys[i].Tap == tap.ResultOutput && t.at(keys[i], reached) ||
+		i+1 < len(keys) && t.at(keys[i+1], reached)
 }
 
 // at reports whether one of the kernels computes the tap.

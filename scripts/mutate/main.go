@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	r := collect(findings, known)
-	r.Kernels, r.Sample = src.Digest(), o.sample
+	r.Kernels, r.Sample, r.Only = src.Digest(), o.sample, o.only
 	if o.sample == 0 && o.only == "*" {
 		r.Verdict = append(r.Verdict, unused(known)...)
 	}

@@ -16,9 +16,10 @@ type mutant struct {
 	From string `json:"from"` // the line before, without comment and indentation
 	To   string `json:"to"`   // and after; "" when it is gone
 
-	At  int    `json:"-"` // offset in the file
-	Old string `json:"-"`
-	New string `json:"-"`
+	At   int    `json:"-"` // offset in the file
+	Next string `json:"-"` // the line of code after it, as From is the line
+	Old  string `json:"-"`
+	New  string `json:"-"`
 }
 
 // String says what is changed where.
@@ -47,7 +48,7 @@ func mutants(src kernels.Source) []mutant {
 		add := func(kind string, at int, old, new string) {
 			m := mutant{File: f.Name, Kind: kind, At: at, Old: old, New: new}
 			m.Line = 1 + strings.Count(f.Text[:at], "\n")
-			m.From = line(f.Text, at)
+			m.From, m.Next = line(f.Text, at), next(f.Text, at)
 			text := f.Text[:at] + new + f.Text[at+len(old):]
 			m.To = line(text, at)
 			if m.From != m.To && !made[text] {
@@ -65,6 +66,20 @@ func mutants(src kernels.Source) []mutant {
 		all = append(all, list...)
 	}
 	return all
+}
+
+// next is the first line of code after the line at an offset.
+func next(text string, at int) string {
+	for {
+		i := strings.IndexByte(text[at:], '\n')
+		if i < 0 {
+			return ""
+		}
+		at += i + 1
+		if code := line(text, at); code != "" {
+			return code
+		}
+	}
 }
 
 // line is the line at an offset, without its comment and indentation.

@@ -62,8 +62,8 @@ func TestMutants(t *testing.T) {
 		} else {
 			made[d] = true
 		}
-		if m.Line == 3 && m.From != "y[n + 1] = TILE;" {
-			t.Errorf("line 3 is %q", m.From)
+		if m.Line == 3 && (m.From != "y[n + 1] = TILE;" || m.Next != "}") {
+			t.Errorf("line 3 is %q, then %q", m.From, m.Next)
 		}
 	}
 	want := []string{"constexpr int TILE = 9;", "constexpr int TILE = 7;", "constexpr int TILE = 16;", "constexpr int TILE = 4;",

@@ -86,6 +86,14 @@ func (r *Results) markdown(w io.Writer) {
 	line("it computes. *Equivalent* mutants change no result: the compiler makes the same code of them, or")
 	line("[equivalent.txt](../scripts/mutate/equivalent.txt) says why.")
 	line("")
+	if r.Sample > 0 {
+		line("These are %d mutants drawn at random.", len(r.Findings))
+		line("")
+	}
+	if r.Only != "*" {
+		line("These are the mutants of the files that match `%s` alone.", r.Only)
+		line("")
+	}
 	r.table(w, "file", r.Files)
 	line("")
 	r.table(w, "kind of change", r.Kinds)

@@ -134,6 +134,10 @@ func (l *lab) examine(ctx context.Context, m mutant) (*Finding, error) {
 	case err != nil:
 		f.Fate, f.What = Invalid, err.Error()
 		return f, nil
+	case bytes.Equal(code, l.plain) && m.To == "":
+		// A fence, say: of use on a GPU alone.
+		f.What = "the line that is dropped is no code for the emulator"
+		return f, nil
 	case bytes.Equal(code, l.plain):
 		f.Fate, f.Reason = SameCode, "the compiler makes the same code of it"
 		return f, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -49,6 +51,7 @@ type options struct {
 	list   bool
 	jobs   int
 	out    string
+	from   string
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -64,30 +67,39 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	fs.BoolVar(&o.list, "list", false, "list the mutants and do nothing")
 	fs.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "examine `N` mutants at a time")
 	fs.StringVar(&o.out, "out", "", "`DIR` for mutants.md and mutants.json; nothing is written without it")
+	fs.StringVar(&o.from, "recount", "", "run nothing and count again what `FILE`, a mutants.json, holds")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 || o.sample < 0 || o.jobs < 1 {
-		return errors.New("usage: mutate [-only PATTERN] [-n N] [-seed N] [-list] [-jobs N] [-out DIR]")
+		return errors.New("usage: mutate [-only PATTERN] [-n N] [-seed N] [-list] [-jobs N] [-out DIR] [-recount FILE]")
 	}
 	src := kernels.Default()
-	list, err := o.choose(mutants(src))
-	if err != nil {
-		return err
-	}
-	if o.list {
-		for _, m := range list {
-			fmt.Fprintf(stdout, "%-10s %s\n", m.Kind, m)
-		}
-		return nil
-	}
 	known, err := parseEquivalent(equivalentText)
 	if err != nil {
 		return err
 	}
-	findings, err := o.examine(ctx, src, list, stderr)
-	if err != nil {
-		return err
+	var findings []*Finding
+	if o.from != "" {
+		earlier, err := recount(o.from, src)
+		if err != nil {
+			return err
+		}
+		findings, o.sample, o.only = earlier.Findings, earlier.Sample, earlier.Only
+	} else {
+		list, err := o.choose(mutants(src))
+		if err != nil {
+			return err
+		}
+		if o.list {
+			for _, m := range list {
+				fmt.Fprintf(stdout, "%-10s %s\n", m.Kind, m)
+			}
+			return nil
+		}
+		if findings, err = o.examine(ctx, src, list, stderr); err != nil {
+			return err
+		}
 	}
 	r := collect(findings, known)
 	r.Kernels, r.Sample, r.Only = src.Digest(), o.sample, o.only
@@ -122,6 +134,7 @@ func (o *options) choose(all []mutant) ([]mutant, error) {
 		random := rand.New(rand.NewPCG(o.seed, 0))
 		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		list = list[:o.sample]
+		slices.SortFunc(list, func(a, b mutant) int { return cmp.Or(strings.Compare(a.File, b.File), a.At-b.At) })
 	}
 	return list, nil
 }

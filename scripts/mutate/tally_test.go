@@ -73,7 +73,7 @@ func TestListedAndKilled(t *testing.T) {
 func TestWrite(t *testing.T) {
 	findings := append(made(1, Divergence, true), made(1, Unstable, false)...)
 	findings = append(findings, made(1, Survived, false)...)
-	findings[2].Changes = "s0000.inp_embd of trial slim"
+	findings[2].What, findings[2].Changes = "", "s0000.inp_embd of trial slim"
 	gone := made(1, Survived, false)[0]
 	gone.To = ""
 	r := collect(append(findings, gone), []equivalence{{file: "a.cu", from: "x < y;", to: []string{""}, reason: "Nobody reads it.", used: []bool{false}}})

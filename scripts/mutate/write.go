@@ -110,7 +110,10 @@ func (r *Results) markdown(w io.Writer) {
 		line("- falls short: %s", v)
 	}
 	r.list(w, "Survived", func(f *Finding) bool { return f.Fate == Survived && f.Reason == "" }, func(f *Finding) string {
-		if f.Changes == "" {
+		switch {
+		case f.What != "":
+			return f.What
+		case f.Changes == "":
 			return "changes no bit of any trial"
 		}
 		return "changes bits, first " + f.Changes

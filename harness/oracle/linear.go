@@ -3,6 +3,8 @@ package oracle
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 
 	"attndiff/traces/tap"
 
@@ -13,6 +15,10 @@ import (
 // weightChunk is how many output rows of a matrix are widened to float64 at a
 // time: 7 MB at n_embd 896, so that no whole matrix ever is.
 const weightChunk = 1024
+
+// chunks are widened weights that are no longer needed: to clear new memory for
+// each product takes as long as to fill it.
+var chunks = sync.Pool{New: func() any { return new([]float64) }}
 
 // product is y = x W^T for several inputs at once, W[out,in] read and widened
 // once for all of them. Mirrors ggml_mul_mat (ggml.c) as build_lora_mm calls
@@ -67,7 +73,10 @@ func (p *product) compute() ([]Rows, error) {
 	if misread {
 		size = p.out // a misread matrix is misread as a whole
 	}
-	chunk := make([]float64, size*p.in)
+	widened := chunks.Get().(*[]float64)
+	defer chunks.Put(widened)
+	*widened = slices.Grow((*widened)[:0], size*p.in)[:size*p.in]
+	chunk := *widened
 	for lo := 0; lo < p.out; lo += size {
 		hi := min(lo+size, p.out)
 		first, last := lo, hi

@@ -7,6 +7,9 @@
 // executes the list in order on a [device.Device]. One op, one tap, one buffer
 // per tap: nothing is computed in place, so a recording is what the op wrote.
 //
+// Attention takes one of two paths ([Path]): step by step, which records every
+// tap, or fused, as production does it, which has no scores to record.
+//
 // Rows are tokens everywhere. T, P, C, E, H, G, D, F and V are used as in
 // package tap. Activations are f32; weights stay in the file's type (Q8_0 is
 // expanded to f32 by a kernel at load time); the KV cache is f16 or f32.

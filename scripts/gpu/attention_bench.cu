@@ -22,22 +22,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 
-#include "../../ours/kernels/fused_decode.cu"
-#include "../../ours/kernels/fused_prefill.cu"
 #include "attention_bench.h"
+#include "attention_kernels.cuh"
 #include "attention_plain.cuh"
+#include "attention_time.cuh"
 
 float Problem::scale() const { return (float)(1.0 / sqrt((double)shape.D)); }
 
-static cudaDeviceProp gpu;
-static unsigned short *pool; // f16, all sets
 static size_t pool_elements;
-static float *queries, *results, *expected, *partial;
-static float2 *extremes;
-static unsigned *tickets;
-static cudaStream_t stream;
+static float *expected;
 static bool with_llama;
 
 // Rows to check: all of a decode, some of a prefill.
@@ -83,58 +77,6 @@ static double error_of(const Problem &p, const float *y, int set) {
     return off / energy;
 }
 
-// --- launches ------------------------------------------------------------------
-
-// How a kernel of ours is launched for a problem; pdl begins a launch before the
-// one before it has ended.
-struct Variant {
-    const void *kernel;
-    int warps, tile, shared;
-    bool decode, pdl;
-    int splits, most_splits; // of a decode
-    std::string name;
-};
-
-static int units_of(const Problem &p) { return p.shape.G * ((p.shape.H / p.shape.G + DECODE_HEADS - 1) / DECODE_HEADS); }
-
-static __global__ void read_kernel(const float *, const __half *, const __half *, float *, float *, float2 *, unsigned *, int, int, int, float);
-
-static void launch(const Variant &v, const Problem &p, const Series &s, int i) {
-    const __half *k = (const __half *)pool + (size_t)(i % s.sets) * 2 * p.side();
-    const __half *values = k + p.side();
-    int T = p.T, C = p.C, H = p.shape.H, G = p.shape.G;
-    float scale = v.kernel == (const void *)read_kernel ? (float)p.shape.D : p.scale();
-    void *decode[] = {&queries, &k, &values, &results, &partial, &extremes, &tickets, &C, &H, &G, &scale};
-    void *prefill[] = {&queries, &k, &values, &results, &T, &C, &H, &G, &scale};
-    cudaLaunchConfig_t config = {};
-    config.gridDim = v.decode ? dim3(v.splits, G, units_of(p) / G) : dim3((T * (H / G) + 16 * v.warps - 1) / (16 * v.warps), G);
-    config.blockDim = dim3(32 * v.warps);
-    config.dynamicSmemBytes = v.shared;
-    config.stream = stream;
-    cudaLaunchAttribute early = {};
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &early;
-    config.numAttrs = v.pdl ? 1 : 0;
-    CHECK(cudaLaunchKernelExC(&config, v.kernel, v.decode ? decode : prefill));
-}
-
-static cudaGraphExec_t capture(const Variant &v, const Problem &p, const Series &s) {
-    if (v.shared > 48 << 10) {
-        CHECK(cudaFuncSetAttribute(v.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, v.shared));
-    }
-    cudaGraph_t graph;
-    cudaGraphExec_t exec;
-    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
-    for (int i = 0; i < s.launches; i++) {
-        launch(v, p, s, i);
-    }
-    CHECK(cudaStreamEndCapture(stream, &graph));
-    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
-    CHECK(cudaGraphDestroy(graph));
-    return exec;
-}
-
 // Runs a graph once on poisoned results and checks them.
 static double verified(const Variant &v, const Problem &p, const Series &s, cudaGraphExec_t exec) {
     fill_float<<<256, 256, 0, stream>>>(results, p.queries(), NAN);
@@ -149,152 +91,12 @@ static double verified(const Variant &v, const Problem &p, const Series &s, cuda
     return e;
 }
 
-// --- timing --------------------------------------------------------------------
-
-struct Times {
-    double median, fastest, slowest; // microseconds a launch
-};
-
-// Replays graphs in turn, each on its stream.
-static std::vector<Times> replay(const std::vector<std::pair<cudaGraphExec_t, cudaStream_t>> &graphs, int launches, int replays) {
-    cudaEvent_t begin, end;
-    CHECK(cudaEventCreate(&begin));
-    CHECK(cudaEventCreate(&end));
-    std::vector<std::vector<double>> all(graphs.size());
-    for (int r = -2; r < replays; r++) {
-        for (size_t g = 0; g < graphs.size(); g++) {
-            CHECK(cudaEventRecord(begin, graphs[g].second));
-            CHECK(cudaGraphLaunch(graphs[g].first, graphs[g].second));
-            CHECK(cudaEventRecord(end, graphs[g].second));
-            CHECK(cudaEventSynchronize(end));
-            float ms;
-            CHECK(cudaEventElapsedTime(&ms, begin, end));
-            if (r >= 0) { // the first two warm up
-                all[g].push_back(1000.0 * ms / launches);
-            }
-        }
-    }
-    CHECK(cudaEventDestroy(begin));
-    CHECK(cudaEventDestroy(end));
-    std::vector<Times> times;
-    for (auto &list : all) {
-        std::sort(list.begin(), list.end());
-        times.push_back({list[list.size() / 2], list.front(), list.back()});
-    }
-    return times;
-}
-
-static __global__ void __launch_bounds__(256) copy_kernel(uint4 *to, const uint4 *from, size_t n) {
-    const size_t threads = (size_t)gridDim.x * blockDim.x;
-#pragma unroll 4
-    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < n; i += threads) {
-        to[i] = __ldg(from + i);
-    }
-}
-
-struct Copy {
-    double driver, kernel; // GB/s
-
-    double best() const { return std::max(driver, kernel); }
-};
-
-// GB/s of copies of 2 GiB within device memory, bytes read and bytes written: the
-// driver's and a kernel's.
-static Copy copy_bandwidth() {
-    const size_t bytes = 2ull << 30;
-    void *from, *to;
-    CHECK(cudaMalloc(&from, bytes));
-    CHECK(cudaMalloc(&to, bytes));
-    fill_half<<<1024, 256, 0, stream>>>((__half *)from, bytes / 2);
-    cudaGraph_t graph;
-    cudaGraphExec_t exec;
-    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
-    CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream));
-    CHECK(cudaStreamEndCapture(stream, &graph));
-    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
-    CHECK(cudaGraphDestroy(graph));
-    const Times driver = replay({{exec, stream}}, 1, 15)[0];
-    CHECK(cudaGraphExecDestroy(exec));
-    CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
-    copy_kernel<<<16 * gpu.multiProcessorCount, 256, 0, stream>>>((uint4 *)to, (const uint4 *)from, bytes / sizeof(uint4));
-    CHECK(cudaStreamEndCapture(stream, &graph));
-    CHECK(cudaGraphInstantiateWithFlags(&exec, graph, 0));
-    CHECK(cudaGraphDestroy(graph));
-    const Times kernel = replay({{exec, stream}}, 1, 15)[0];
-    CHECK(cudaGraphExecDestroy(exec));
-    CHECK(cudaFree(from));
-    CHECK(cudaFree(to));
-    return {2.0 * bytes / driver.median / 1e3, 2.0 * bytes / kernel.median / 1e3};
-}
-
 // As many launches as make about two milliseconds, as many sets as the pool holds.
 static Series series(const Problem &p, bool cold) {
     const double guess = 4 + p.kv_bytes() / 2.5e6 + 4.0 * p.shape.H * p.shape.D * p.T * (p.C - p.T / 2.0) / 1.5e8;
     const int launches = std::max(4, std::min(400, (int)(2500 / guess)));
     const int fit = (int)(pool_elements / (2 * p.side()));
     return {launches, cold ? std::max(1, std::min(fit, launches)) : 1};
-}
-
-
-// --- what is measured ----------------------------------------------------------
-
-template <int D, int WARPS, int TILE, int BLOCKS>
-static __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
-    decode_kernel(const float *q, const __half *k, const __half *v, float *y, float *partial, float2 *extremes, unsigned *tickets, int C, int H,
-                  int G, float scale) {
-    fused_decode<D, WARPS, TILE>(q, k, v, y, partial, extremes, tickets, C, H, G, scale);
-}
-
-template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT>
-static __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
-    prefill_kernel(const float *q, const __half *k, const __half *v, float *y, int T, int C, int H, int G, float scale) {
-    fused_prefill<D, WARPS, TILE, SPLIT>(q, k, v, y, T, C, H, G, scale);
-}
-
-// What no decode can be faster than: the same bytes read and nothing done with
-// them, and a launch of nothing.
-static __global__ void __launch_bounds__(256) read_kernel(const float *, const __half *k, const __half *v, float *y, float *, float2 *, unsigned *,
-                                                          int C, int, int G, float D) {
-    const size_t n = (size_t)C * G * (int)D / 8, threads = (size_t)gridDim.x * gridDim.y * blockDim.x;
-    const size_t first = (blockIdx.x + (size_t)gridDim.x * blockIdx.y) * blockDim.x + threadIdx.x;
-    uint4 all = make_uint4(0, 0, 0, 0);
-#pragma unroll 4
-    for (size_t i = first; i < n; i += threads) {
-        const uint4 a = __ldg((const uint4 *)k + i), b = __ldg((const uint4 *)v + i);
-        all = make_uint4(all.x ^ a.x ^ b.x, all.y ^ a.y ^ b.y, all.z ^ a.z ^ b.z, all.w ^ a.w ^ b.w);
-    }
-    if ((all.x ^ all.y ^ all.z ^ all.w) == 0x12345678u) {
-        y[0] = 1; // hardly ever, but the compiler cannot know
-    }
-}
-
-static __global__ void empty_kernel(const float *, const __half *, const __half *, float *, float *, float2 *, unsigned *, int, int, int, float) {}
-
-template <int D, int WARPS, int TILE, int BLOCKS> static Variant decode_variant() {
-    char name[80];
-    snprintf(name, sizeof(name), "decode, %d warps, %d positions, %d blocks", WARPS, TILE, BLOCKS);
-    return {(const void *)decode_kernel<D, WARPS, TILE, BLOCKS>, WARPS, TILE, DecodeSizes<D, WARPS>::SHARED, true, false, 1, DecodeSizes<D, WARPS>::SPLITS, name};
-}
-
-template <int D, int WARPS, int TILE, int BLOCKS, bool SPLIT> static Variant prefill_variant() {
-    char name[80];
-    snprintf(name, sizeof(name), "prefill, %d warps, %d positions, %d blocks%s", WARPS, TILE, BLOCKS, SPLIT ? "" : ", f16 operands");
-    return {(const void *)prefill_kernel<D, WARPS, TILE, BLOCKS, SPLIT>, WARPS, TILE, PrefillSizes<D, TILE>::SHARED, false, false, 1, 1, name};
-}
-
-// The kernels as ours/qwen2/fused.go launches them, with as many splits.
-static Variant production(const Problem &p) {
-    Variant v = {};
-    if (p.T > 1) {
-        return p.shape.D == 64 ? Variant{(const void *)fused_prefill_64, 4, 64, PrefillSizes<64, 64>::SHARED, false, false, 1, 1, "prefill"}
-                               : Variant{(const void *)fused_prefill_128, 4, 32, PrefillSizes<128, 32>::SHARED, false, false, 1, 1, "prefill"};
-    }
-    v = p.shape.D == 64 ? Variant{(const void *)fused_decode_64, 8, 32, DecodeSizes<64, 8>::SHARED, true, false, 1, DecodeSizes<64, 8>::SPLITS, "decode"}
-                        : Variant{(const void *)fused_decode_128, 8, 16, DecodeSizes<128, 8>::SHARED, true, false, 1, DecodeSizes<128, 8>::SPLITS, "decode"};
-    const int tiles = (p.C + v.tile - 1) / v.tile;
-    const int useful = std::max((tiles + v.warps - 1) / v.warps, std::min(tiles / 2, 16));
-    v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), useful));
-    return v;
 }
 
 static FILE *out;
@@ -307,8 +109,9 @@ static void print_times(const char *key, const Times &t) {
 // Measures a problem with our production kernel and llama.cpp's, and prints it.
 static void measure(const Problem &p, double copy, const std::vector<float> &host_queries) {
     Variant v = production(p);
-    fprintf(out, "%s\n    {\"shape\": \"%s\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"tokens\": %d, \"context\": %d", separator,
-            p.shape.name.c_str(), p.shape.H, p.shape.G, p.shape.D, p.T, p.C);
+    fprintf(out, "%s\n    {\"shape\": \"%s\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d", separator, p.shape.name.c_str(),
+            p.shape.H, p.shape.G, p.shape.D);
+    fprintf(out, ", \"tokens\": %d, \"context\": %d", p.T, p.C);
     separator = ",";
     if (v.decode) {
         fprintf(out, ", \"splits\": %d, \"kv_bytes\": %.0f", v.splits, p.kv_bytes());
@@ -359,9 +162,9 @@ static void measure(const Problem &p, double copy, const std::vector<float> &hos
             fprintf(out, ", \"early_share_of_copy\": %.4f", p.kv_bytes() / times[1].median / 1e3 / copy);
             print_times("empty_us", times[2]);
             print_times("read_us", times[3]);
-            fprintf(stderr, "  %s %.2f us, %.0f GB/s, %.1f %% of copy, early %.2f us, %.1f %%, read alone %.2f us, nothing %.2f us", name,
-                    times[0].median, gbs, 100 * gbs / copy, times[1].median, 100 * p.kv_bytes() / times[1].median / 1e3 / copy, times[3].median,
-                    times[2].median);
+            fprintf(stderr, "  %s %.2f us, %.0f GB/s, %.1f %% of copy, early %.2f us, %.1f %%", name, times[0].median, gbs, 100 * gbs / copy,
+                    times[1].median, 100 * p.kv_bytes() / times[1].median / 1e3 / copy);
+            fprintf(stderr, ", read alone %.2f us, nothing %.2f us", times[3].median, times[2].median);
         } else {
             fprintf(out, ", \"ours_tflops\": %.1f", flops / times[0].median / 1e6);
             fprintf(stderr, "  %.1f us, %.1f TFLOP/s", times[0].median, flops / times[0].median / 1e6);
@@ -369,8 +172,8 @@ static void measure(const Problem &p, double copy, const std::vector<float> &hos
         if (with_llama) {
             print_times("llama_us", times.back());
             fprintf(out, ", \"llama_nmse\": %.3g, \"speedup\": %.3f", llama_nmse, times.back().median / times[0].median);
-            fprintf(stderr, ", llama %.2f us (x%.2f), nmse %.1e, llama %.1e", times.back().median, times.back().median / times[0].median, nmse,
-                    llama_nmse);
+            fprintf(stderr, ", llama %.2f us (x%.2f), nmse %.1e, llama %.1e", times.back().median,
+                    times.back().median / times[0].median, nmse, llama_nmse);
         } else {
             fprintf(stderr, ", nmse %.1e", nmse);
         }
@@ -392,20 +195,22 @@ static void sweep_one(const Variant &v, const Problem &p) {
     verified(v, p, s, exec);
     const Times t = replay({{exec, stream}}, s.launches, 9)[0];
     CHECK(cudaGraphExecDestroy(exec));
-    fprintf(out, "%s\n    {\"kernel\": \"%s\", \"head_dim\": %d, \"registers\": %d, \"spilled_bytes\": %d, \"tokens\": %d, \"context\": %d, \"splits\": %d",
-            separator, v.name.c_str(), p.shape.D, attributes.numRegs, (int)attributes.localSizeBytes, p.T, p.C, v.splits);
+    fprintf(out, "%s\n    {\"kernel\": \"%s\", \"head_dim\": %d, \"registers\": %d, \"spilled_bytes\": %d", separator, v.name.c_str(),
+            p.shape.D, attributes.numRegs, (int)attributes.localSizeBytes);
+    fprintf(out, ", \"tokens\": %d, \"context\": %d, \"splits\": %d", p.T, p.C, v.splits);
     print_times("us", t);
     fprintf(out, "}");
     separator = ",";
-    fprintf(stderr, "%-40s D %3d regs %3d spill %4d T %5d C %6d splits %3d: %8.2f us\n", v.name.c_str(), p.shape.D, attributes.numRegs,
-            (int)attributes.localSizeBytes, p.T, p.C, v.splits, t.median);
+    fprintf(stderr, "%-40s D %3d regs %3d spill %4d T %5d C %6d splits %3d: %8.2f us\n", v.name.c_str(), p.shape.D,
+            attributes.numRegs, (int)attributes.localSizeBytes, p.T, p.C, v.splits, t.median);
 }
 
 static const Shape small = {"qwen2.5-0.5b", 14, 2, 64}, large = {"qwen2.5-7b", 28, 4, 128};
 
 // The sizes that were chosen among: kernels by warps and tile, decodes by splits.
 static void sweep() {
-    const std::vector<Variant> decode64 = {decode_variant<64, 8, 16, 1>(), decode_variant<64, 8, 32, 1>(), decode_variant<64, 16, 16, 1>()};
+    const std::vector<Variant> decode64 = {decode_variant<64, 8, 16, 1>(), decode_variant<64, 8, 32, 1>(),
+                                           decode_variant<64, 16, 16, 1>()};
     const std::vector<Variant> decode128 = {decode_variant<128, 8, 16, 1>()};
     for (const Shape &shape : {small, large}) {
         for (Variant v : shape.D == 64 ? decode64 : decode128) {
@@ -483,11 +288,13 @@ int main(int argc, char **argv) {
     std::vector<float> host_queries(most);
     CHECK(cudaMemcpy(host_queries.data(), queries, most * sizeof(float), cudaMemcpyDeviceToHost));
 
-    fprintf(stderr, "%s, %d multiprocessors, L2 %.0f MB, copy %.0f GB/s by the driver, %.0f by a kernel, llama.cpp %s\n", gpu.name,
-            gpu.multiProcessorCount, gpu.l2CacheSize / 1e6, copies.driver, copies.kernel, with_llama ? "present" : "absent");
-    fprintf(out, "{\n  \"schema\": 1,\n  \"machine\": {\"gpu\": \"%s\", \"multiprocessors\": %d, \"l2_bytes\": %d, \"cuda_driver\": %d, \"cuda_runtime\": %d},\n",
-            gpu.name, gpu.multiProcessorCount, gpu.l2CacheSize, driver, runtime);
-    fprintf(out, "  \"copy_gb_s\": %.1f, \"driver_copy_gb_s\": %.1f, \"kernel_copy_gb_s\": %.1f,\n  \"decode\": [", copy, copies.driver, copies.kernel);
+    fprintf(stderr, "%s, %d multiprocessors, L2 %.0f MB, copy %.0f GB/s by the driver, %.0f by a kernel, llama.cpp %s\n",
+            gpu.name, gpu.multiProcessorCount, gpu.l2CacheSize / 1e6, copies.driver, copies.kernel, with_llama ? "present" : "absent");
+    fprintf(out, "{\n  \"schema\": 1,\n  \"machine\": {\"gpu\": \"%s\", \"multiprocessors\": %d, \"l2_bytes\": %d", gpu.name,
+            gpu.multiProcessorCount, gpu.l2CacheSize);
+    fprintf(out, ", \"cuda_driver\": %d, \"cuda_runtime\": %d},\n", driver, runtime);
+    fprintf(out, "  \"copy_gb_s\": %.1f, \"driver_copy_gb_s\": %.1f, \"kernel_copy_gb_s\": %.1f,\n", copy, copies.driver, copies.kernel);
+    fprintf(out, "  \"decode\": [");
     for (const int C : {1024, 4096, 16384, 65536, 131072}) {
         measure({small, 1, C}, copy, host_queries);
     }

@@ -28,8 +28,8 @@ static __global__ void fill_float(float *x, size_t n, float value) {
 
 // One row of attention per block: token and head from rows. scores is room for C
 // doubles a block.
-static __global__ void plain_attention(const float *q, const __half *k, const __half *v, float *y, const int *rows, double *scores, int T,
-                                       int C, int H, int G, int D, double scale) {
+static __global__ void plain_attention(const float *q, const __half *k, const __half *v, float *y, const int *rows, double *scores,
+                                       int T, int C, int H, int G, int D, double scale) {
     __shared__ double shared[256];
     const int t = rows[blockIdx.x] / H, h = rows[blockIdx.x] % H, g = h / (H / G);
     const int visible = C - T + t + 1;

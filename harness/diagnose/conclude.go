@@ -22,6 +22,10 @@ type finding struct {
 	spares bool         // the mistake would not have shown in the right recordings
 }
 
+// aliasesTried bounds how many candidates are compared with the best one on
+// data that no run has chosen; the others count as ties.
+const aliasesTried = 16
+
 // rightOp names the op as it should be where it is the runner-up.
 const rightOp = "no-mistake"
 
@@ -71,13 +75,17 @@ func (e *experiment) weigh(tried []*candidate) (finding, error) {
 			f.rival = c
 		}
 	}
+	slices.SortStableFunc(winners, func(a, b *candidate) int { return cmp.Compare(a.order, b.order) })
+	compared := 0
 	for _, c := range winners {
-		if c == f.best || c.residual > 0 && c.residual >= separation*least {
-			continue
+		if c == f.best || c.residual > 0 && c.residual >= separation*least || len(c.parts) > len(f.best.parts) {
+			continue // more mistakes that do no better explain nothing more
 		}
-		same, err := e.alias(f.best, c)
-		if err != nil {
-			return f, err
+		same := false
+		if compared++; compared <= aliasesTried && f.best.claims > 0 {
+			if same, err = e.alias(f.best, c); err != nil {
+				return f, err
+			}
 		}
 		if same {
 			f.alias = append(f.alias, c)

@@ -12,6 +12,23 @@ import (
 // projectionTaps are the taps that a matrix product writes.
 var projectionTaps = []tap.Tap{tap.QProj, tap.KProj, tap.VProj, tap.AttnOut, tap.FFNGate, tap.FFNUp, tap.FFNOut, tap.ResultOutput}
 
+// projectionsWhere lists the products whose numbers of input and output
+// channels are wanted.
+func projectionsWhere(m Model, want func(in, out int) bool) []tap.Tap {
+	d := m.Dims
+	sizes := map[tap.Tap][2]int{
+		tap.QProj: {d.E, d.H * d.D}, tap.KProj: {d.E, d.G * d.D}, tap.VProj: {d.E, d.G * d.D}, tap.AttnOut: {d.H * d.D, d.E},
+		tap.FFNGate: {d.E, d.F}, tap.FFNUp: {d.E, d.F}, tap.FFNOut: {d.F, d.E}, tap.ResultOutput: {d.E, d.V},
+	}
+	var out []tap.Tap
+	for _, t := range projectionTaps {
+		if want(sizes[t][0], sizes[t][1]) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // gathered is a weight [out,in] whose element (i,j) is read at a flat index;
 // outside the matrix it is undefined.
 func gathered(at func(i, j, out, in int) int) oracle.Variant {
@@ -42,14 +59,11 @@ func matrixMistakes(m Model) []Hypothesis {
 			func(i, j, _, in int) int { return j*in + i }),
 	}
 	for _, ld := range modelWidths(m) {
-		out = append(out, layout(fmt.Sprintf("weight-lda-%d", ld), fmt.Sprintf("rows of the weight are taken to lie %d elements apart", ld),
+		h := layout(fmt.Sprintf("weight-lda-%d", ld), fmt.Sprintf("rows of the weight are taken to lie %d elements apart", ld),
 			"The leading dimension of a stored weight is its number of input channels.",
-			func(i, j, _, in int) int {
-				if ld == in {
-					return -1 // the right one: no mistake here
-				}
-				return i*ld + j
-			}))
+			func(i, j, _, _ int) int { return i*ld + j })
+		h.Taps = projectionsWhere(m, func(in, _ int) bool { return in != ld })
+		out = append(out, h)
 	}
 	half := m.Dims.D / 2
 	heads := []tap.Tap{tap.QProj, tap.KProj}

@@ -100,13 +100,9 @@ func inputRowMistakes(m Model) []Hypothesis {
 		})
 	for _, ld := range modelWidths(m) {
 		order(fmt.Sprintf("input-ldb-%d", ld), fmt.Sprintf("rows of the input are taken to lie %d elements apart", ld),
-			"The leading dimension of the activations is the number of input channels.", projectionTaps,
-			func(t, j, _, w int) int {
-				if ld == w {
-					return -1
-				}
-				return t*ld + j
-			})
+			"The leading dimension of the activations is the number of input channels.",
+			projectionsWhere(m, func(in, _ int) bool { return in != ld }),
+			func(t, j, _, _ int) int { return t*ld + j })
 	}
 	return out
 }
@@ -116,14 +112,12 @@ func inputWidthMistakes(m Model) []Hypothesis {
 	d := m.Dims
 	var out []Hypothesis
 	cut := func(n int) {
-		out = append(out, Hypothesis{ID: fmt.Sprintf("inner-size-%d", n), Aspect: "inner size", Taps: projectionTaps,
+		out = append(out, Hypothesis{ID: fmt.Sprintf("inner-size-%d", n), Aspect: "inner size",
+			Taps:  projectionsWhere(m, func(in, _ int) bool { return n < in }),
 			Title: fmt.Sprintf("the product sums over the first %d input channels only", n),
 			Fix:   "k is the number of input channels, the last partial tile included.",
 			Variant: feedsAll(func(x oracle.Rows, now tap.Dims) oracle.Rows {
 				width := len(x.V) / max(now.T, 1)
-				if n >= width {
-					return undefinedWhere(x, func(int) bool { return true })
-				}
 				return zeroWhere(x, func(i int) bool { return i%width >= n })
 			})})
 	}

@@ -89,12 +89,8 @@ func outputOrderMistakes(m Model) []Hypothesis {
 	for _, ld := range modelWidths(m) {
 		order(fmt.Sprintf("output-ldc-%d", ld), fmt.Sprintf("rows of the result are written %d elements apart", ld),
 			"The leading dimension of the result is the number of output channels.",
-			func(t, j, _, w int) int {
-				if ld == w {
-					return -1
-				}
-				return t*ld + j
-			})
+			func(t, j, _, _ int) int { return t*ld + j })
+		out[len(out)-1].Taps = projectionsWhere(m, func(_, width int) bool { return width != ld })
 	}
 	return out
 }

@@ -15,7 +15,7 @@ import (
 // candidate is one or more mistakes made together, with how well they do.
 type candidate struct {
 	parts   []*Hypothesis
-	order   int // place in the search: earlier is the more common mistake
+	order   int // place in the search: fewer mistakes first, the more common of them first
 	variant oracle.Variant
 	outcome
 	inert bool // changes nothing in the recording it was screened on
@@ -67,12 +67,13 @@ func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
 		singles = singles[:min(len(singles), most(workAcross))]
 	}
 	tried, err := e.level(singles)
-	if err != nil || anyHolds(tried) {
+	if err != nil || anySettles(tried) {
 		return tried, err
 	}
 	pairs, err := e.level(combine(singles, singles, most(workOfPairs)))
+	hedged := anyHolds(tried)
 	tried = append(tried, pairs...)
-	if err != nil || anyHolds(pairs) {
+	if err != nil || hedged || anySettles(pairs) {
 		return tried, err
 	}
 	triples, err := e.level(combine(pairs, singles, most(workOfTriples)))
@@ -82,6 +83,13 @@ func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
 // anyHolds reports whether a candidate reproduces the sample.
 func anyHolds(list []*candidate) bool {
 	return slices.ContainsFunc(list, func(c *candidate) bool { return c.within })
+}
+
+// anySettles reports whether a candidate reproduces the sample and says the
+// value of most of it. One that leaves more open than it says may hide a
+// combination that says it all.
+func anySettles(list []*candidate) bool {
+	return slices.ContainsFunc(list, func(c *candidate) bool { return c.within && c.claims > c.open })
 }
 
 // combine adds each single to each of the candidates, the likelier first, most
@@ -154,7 +162,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool { return !(c.residual < math.Inf(1)) })
 	for i, c := range list {
-		c.order = i
+		c.order = len(c.parts)<<24 + i
 	}
 	best := slices.Clone(list)
 	slices.SortStableFunc(best, func(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) })

@@ -26,6 +26,7 @@ type outcome struct {
 	within   bool    // every recording within its allowance, each row too
 	rounding bool    // no further off than rounding explains
 	claims   int     // elements that it says a value of
+	open     int     // elements that it leaves undefined
 }
 
 // refuted is the outcome of a variant that cannot be what ours did.
@@ -57,7 +58,7 @@ func (e *experiment) try(v oracle.Variant, recordings []recording, giveUp float6
 	if total.claims == 0 && len(recordings) > 0 && len(recordings[0].right.Composed) > 0 {
 		return refuted, nil // what one op in a gap leaves open, everything after it does
 	}
-	return outcome{residual: ratio(total.err, total.energy), within: within, claims: total.claims,
+	return outcome{residual: ratio(total.err, total.energy), within: within, claims: total.claims, open: total.open,
 		rounding: within && total.err <= oracle.Confidence*total.noise}, nil
 }
 
@@ -98,6 +99,10 @@ func (c *comparison) add(d comparison) {
 // memory happens to hold come close to the right ones now and then.
 const luck = 1.0 / 16
 
+// blur is the residual above which a variant explains nothing, however large
+// the noise of its own arithmetic: a tenth of the amplitude.
+const blur = 1e-2
+
 // rowConfidence is how many variances one row may reach: five standard
 // deviations, as the worst of up to a million rows does.
 const rowConfidence = 25
@@ -127,7 +132,7 @@ func compare(r recording, want oracle.Value) (c comparison, ok bool) {
 	if float64(c.met) > luck*float64(c.open) {
 		c.err, c.energy = c.err+c.metEnergy, c.energy+c.metEnergy
 	}
-	c.within = c.within && c.err <= math.Max(r.allowance*c.energy, oracle.Confidence*c.noise)
+	c.within = c.within && c.err <= math.Max(r.allowance*c.energy, oracle.Confidence*c.noise) && c.err <= blur*c.energy
 	return c, true
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 
 	"attndiff/harness/session"
@@ -82,7 +83,26 @@ func (e *Exam) Results(ctx context.Context) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Collect(marks, e.Seed), nil
+	return Collect(marks, e.Seed, e.scope()), nil
+}
+
+// scope words which cases are run.
+func (e *Exam) scope() string {
+	scope := "all cases"
+	if e.Sample > 0 {
+		scope = fmt.Sprintf("a sample of %d cases of each kind", e.Sample)
+	}
+	if len(e.Faults) > 0 {
+		var names []string
+		for _, f := range e.Faults {
+			names = append(names, f.Name)
+		}
+		scope += ", only those with " + strings.Join(names, " or ")
+	}
+	if len(e.Prompts) > 0 {
+		scope += ", only those on the prompts " + strings.Join(e.Prompts, ", ")
+	}
+	return scope
 }
 
 // Run runs the cases, Jobs at a time, and returns their marks in the cases'

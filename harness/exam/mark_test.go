@@ -137,7 +137,7 @@ func TestCollect(t *testing.T) {
 			for _, m := range tt.marks {
 				marks = append(marks, *m)
 			}
-			r := Collect(marks, 1)
+			r := Collect(marks, 1, "all cases")
 			if len(r.Verdict) != len(tt.below) {
 				t.Fatalf("below the bar: %q, want %q", r.Verdict, tt.below)
 			}

@@ -93,6 +93,7 @@ type Hidden struct {
 // Results is the whole exam.
 type Results struct {
 	Seed    uint64         `json:"seed"`
+	Scope   string         `json:"scope"` // which cases: all of them, or a part
 	Kinds   map[Kind]Tally `json:"kinds"`
 	Faults  []Row          `json:"faults"`
 	Hidden  []Hidden       `json:"hidden_in_company"`
@@ -111,8 +112,8 @@ type Miss struct {
 
 // Collect adds up marks. Singles become a row per fault, in the catalogue's
 // order, which is the cases'.
-func Collect(marks []Mark, seed uint64) *Results {
-	r := &Results{Seed: seed, Kinds: map[Kind]Tally{}, Faults: []Row{}, Hidden: []Hidden{},
+func Collect(marks []Mark, seed uint64, scope string) *Results {
+	r := &Results{Seed: seed, Scope: scope, Kinds: map[Kind]Tally{}, Faults: []Row{}, Hidden: []Hidden{},
 		Missed: []Miss{}, Wrong: []Miss{}, Alarms: []Miss{}, Failed: []Miss{}, Verdict: []string{}}
 	rows := map[string]int{}
 	for i := range marks {

@@ -64,10 +64,12 @@ func (r *Results) Markdown(w io.Writer) error {
 	p := &page{w: w}
 	p.line("# The harness against planted faults")
 	p.line("")
-	p.line("Written by `attndiff faults run` (seed %d). A fault counts where it shows: where some recording of ours differs", r.Seed)
-	p.line("from that of the same run without the fault by more than the op's allowance. *Right place* is the layer and step of")
-	p.line("the first such recording. A *cause* is named for each op that a fault makes wrong; it counts as *equal* where another is")
-	p.line("named and the right one is listed as doing just as well on that run's data, as a tile of 32 and a tile of 64 do on 20 tokens.")
+	p.line("Written by `attndiff faults run` (%s; seed %d).", r.Scope, r.Seed)
+	p.line("")
+	p.line("A fault counts where it shows: where some recording of ours differs from that of the same run without the fault by more")
+	p.line("than the op's allowance. *Right place* is every such layer and step; for a fault alone, the first divergence too. A *cause*")
+	p.line("is named for each op that a fault makes wrong; it counts as *equal* where another is named and the right one is listed as")
+	p.line("doing just as well on that run's data, as a tile of 32 and a tile of 64 do on 20 tokens.")
 	p.line("")
 	p.table([]string{"cases", "runs", "faults", "show", "detected", "right op", "right place", "causes right", "equal", "proven", "likely", "unexplained", "false alarms", "engine failed"})
 	for _, k := range kinds {

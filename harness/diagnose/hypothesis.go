@@ -17,6 +17,9 @@ type Hypothesis struct {
 	Aspect  string
 	Taps    []tap.Tap // ops it can be made at
 	Variant oracle.Variant
+	// Leaves says that the elements left undefined are memory that the op did not
+	// write, not numbers computed from such memory.
+	Leaves bool
 }
 
 // Model is what a family of hypotheses may depend on.

@@ -10,7 +10,7 @@ import (
 // absentMistakes write nothing. They come before all others: a mistake that
 // leaves a whole run's results unwritten cannot be told from any other.
 func absentMistakes(Model) []Hypothesis {
-	return []Hypothesis{{ID: "never-written", Aspect: whole, Taps: tap.All(), Title: "the result is never written",
+	return []Hypothesis{{ID: "never-written", Aspect: whole, Taps: tap.All(), Leaves: true, Title: "the result is never written",
 		Fix: "Check that the op is launched, that its grid covers the output, and that its error is read.",
 		Variant: yields(func(y oracle.Rows, _ tap.Dims) oracle.Rows {
 			return undefinedWhere(y, func(int) bool { return true })
@@ -63,7 +63,7 @@ func coverageMistakes(Model) []Hypothesis {
 	var out []Hypothesis
 	taps := flat
 	add := func(id, title, fix string, missing func(i, width, n int) bool) {
-		out = append(out, Hypothesis{ID: id, Aspect: "coverage", Taps: taps, Title: title, Fix: fix,
+		out = append(out, Hypothesis{ID: id, Aspect: "coverage", Taps: taps, Leaves: true, Title: title, Fix: fix,
 			Variant: yields(func(y oracle.Rows, d tap.Dims) oracle.Rows {
 				width := len(y.V) / max(d.T, 1)
 				return undefinedWhere(y, func(i int) bool { return missing(i, width, len(y.V)) })

@@ -188,6 +188,7 @@ func scoreOutputMistakes(m Model) []Hypothesis {
 				}
 				return (h*n+t)*cells + c
 			})
+		out[len(out)-1].Leaves = true
 		written(fmt.Sprintf("scores-token-tile-of-%d", tile), fmt.Sprintf("tokens in the last, partial tile of %d get no scores", tile),
 			func(h, t, c, n, cells int) int {
 				if t >= n/tile*tile {
@@ -195,6 +196,7 @@ func scoreOutputMistakes(m Model) []Hypothesis {
 				}
 				return (h*n+t)*cells + c
 			})
+		out[len(out)-1].Leaves = true
 	}
 	written("scores-last-position-missing", "the last position gets no score", func(h, t, c, n, cells int) int {
 		if c+1 == cells {
@@ -202,5 +204,6 @@ func scoreOutputMistakes(m Model) []Hypothesis {
 		}
 		return (h*n+t)*cells + c
 	})
+	out[len(out)-1].Leaves = true
 	return out
 }

@@ -1,0 +1,68 @@
+package diagnose
+
+import (
+	"fmt"
+	"math"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
+)
+
+// That an op wrote nothing explains any number, so it must be seen: memory
+// that nobody wrote holds what it held before - the op's own earlier result at
+// the same place, zeros, one filling, or no number at all.
+
+// looks is the share of unwritten elements that must look so.
+const looks = 0.9
+
+// untouched reports whether the elements that a variant leaves undefined look
+// like memory that the op did not write.
+func (e *experiment) untouched(v oracle.Variant) (bool, error) {
+	open, seen := 0, 0
+	for _, r := range e.sample {
+		want, err := e.eval(v, r.key)
+		if err != nil {
+			return false, fmt.Errorf("recomputing %s under a variant: %w", r.key, err)
+		}
+		before := e.before(r.key)
+		filling := map[float64]int{}
+		for i := r.older; i < len(r.got); i++ {
+			if math.IsNaN(want.Data[i]) && finite(r.got[i]) {
+				filling[r.got[i]]++
+			}
+		}
+		for i := r.older; i < len(r.got); i++ {
+			if !math.IsNaN(want.Data[i]) {
+				continue
+			}
+			open++
+			x := r.got[i]
+			alike := !finite(x) || x == 0 || filling[x] >= enoughValues
+			for _, held := range before {
+				alike = alike || i < len(held) && held[i] == x
+			}
+			if alike {
+				seen++
+			}
+		}
+	}
+	return float64(seen) >= looks*float64(open), nil
+}
+
+// before is what the op's buffer may have held: its result of the layer before
+// or, in layer 0, of the last layer in the step before; its own of the step
+// before; its input, where it works in place.
+func (e *experiment) before(k tap.Key) [][]float64 {
+	layers := e.bench.Reference.Meta().Hparams.NLayer
+	keys := append(oracle.Inputs(k, layers), ranBefore(k, layers), tap.At(k.Step-1, k.Layer, k.Tap))
+	var out [][]float64
+	for _, b := range keys {
+		if _, ok := e.bench.Ours.Info(b); !ok {
+			continue
+		}
+		if v, err := e.bench.source.Float64(b, nil); err == nil {
+			out = append(out, v)
+		}
+	}
+	return out
+}

@@ -176,7 +176,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	switch {
 	case b.within && alone && len(f.ties) == 0 && b.claims >= enough:
 		c.Status = Proven
-	case b.within || alone:
+	case b.within || alone && len(b.parts) == 1: // among thousands of combinations one always comes out ahead
 		c.Status = Likely
 	default:
 		c.RunnerUp, c.RunnerUpResidual = b.id(), b.residual

@@ -124,6 +124,7 @@ func TestProbes(t *testing.T) {
 			}
 			return x.want[i]
 		}), "unwritten", "NaN in all 128 wrong elements"},
+		{"negatives lost", tap.KQ, each(func(x *exhibit, i int) float64 { return math.Max(x.want[i], 0) }), "negatives-are-zero", "wherever the oracle is negative"},
 		{"zeros", tap.KQV, each(func(x *exhibit, i int) float64 {
 			if i/8%4 == 3 {
 				return 0

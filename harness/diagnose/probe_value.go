@@ -113,6 +113,12 @@ func unwritten(p *probe) []Clue {
 			Title: fmt.Sprintf("%s holds memory that was never written, or was computed from some", p.tap),
 			Fix:   "Find what should write these elements, or what they are computed from: a launch that does not cover them, a row stored elsewhere, a missing barrier."})
 	}
+	if residual, ok := p.holds(rectified); ok && zero.n == wrongs {
+		out = append(out, Clue{Kind: "negatives-are-zero", Grade: Whole, Residual: residual, Names: true,
+			Text:  "ours is 0 wherever the oracle is negative, and right elsewhere",
+			Title: fmt.Sprintf("negative values of %s are set to 0", p.tap),
+			Fix:   "Look for a ReLU or a max with 0 on the result, or an unsigned type on the way."})
+	}
 	if 2*zero.n >= wrongs && zero.n > 0 { // fewer are what underflow leaves
 		c := Clue{Kind: "zeros", Grade: Part, Residual: math.NaN(), Text: "ours is exactly 0 " + zero.text(wrongs), open: true,
 			Title: fmt.Sprintf("%s is zero where it should not be", p.tap),
@@ -123,6 +129,15 @@ func unwritten(p *probe) []Clue {
 		out = append(out, c)
 	}
 	return out
+}
+
+// rectified is the claim that negative values have become 0.
+func rectified(x *exhibit) *claim {
+	c := x.gather(func(i int) int { return i })
+	for i, v := range c.v {
+		c.v[i] = math.Max(v, 0)
+	}
+	return c
 }
 
 // poison reports whether a NaN carries a payload: the ones that arithmetic

@@ -37,6 +37,8 @@ func rotationMistakes(m Model) []Hypothesis {
 			"Qwen2 is a NEOX model: pair dim i with dim i+D/2.", func(s *oracle.Semantics) { s.Pairing = oracle.Interleaved }),
 		order("rope-reads-neighbours-writes-halves", "pairs are read as neighbours (2i, 2i+1) and written as halves (i, i+D/2)", toHalves, false),
 		order("rope-reads-halves-writes-neighbours", "pairs are read as halves (i, i+D/2) and written as neighbours (2i, 2i+1)", toNeighbours, true),
+		order("rope-second-dim-one-behind", "dim i turns with dim i+D/2-1", func(d int) int { return d - d/half }, false),
+		order("rope-second-dim-one-ahead", "dim i turns with dim i+D/2+1", func(d int) int { return d + d/half }, false),
 		change("turns", "rope-backwards", "RoPE turns the wrong way",
 			"The sine carries the sign: a' = a cos - b sin, b' = a sin + b cos.", func(s *oracle.Semantics) { s.RopeTurns = -1 }),
 		change("turns", "rope-not-applied", "RoPE is not applied",

@@ -177,7 +177,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 		if c.outcome, err = e.try(c.variant, e.sample, hopeless); err != nil || !c.within || c.claims > c.open {
 			return err
 		}
-		if slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves }) {
+		if c.claims < enough || slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves }) {
 			if c.within, err = e.untouched(c.variant); !c.within {
 				c.residual = math.Inf(1)
 			}

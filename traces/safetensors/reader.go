@@ -30,14 +30,14 @@ func Open(path string) (*File, error) {
 	// Asked before opening: opening a pipe that nobody writes to would hang.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, unopened(path, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file; safetensors are read out of order, so pipes and folders do not do", path)
 	}
 	disk, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unopened(path, err)
 	}
 	f, err := read(path, disk, info.Size())
 	if err != nil {
@@ -46,6 +46,15 @@ func Open(path string) (*File, error) {
 	}
 	f.close = disk.Close
 	return f, nil
+}
+
+// unopened says that a file cannot be opened, without the name of the call.
+func unopened(path string, err error) error {
+	var call *os.PathError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return fmt.Errorf("%s: cannot be opened: %w; check the path", path, err)
 }
 
 // read checks the header of size bytes of data; path is for messages.

@@ -248,3 +248,22 @@ func TestPortableContexts(t *testing.T) {
 	}
 	wantError(t, b.run("divergent_shuffle", 1, 32, at(y)), "barrier divergence")
 }
+
+// Compilers that add checks by themselves, as Ubuntu's does, must not abort
+// where the emulator fills shared memory from guard to guard.
+func TestHardenedCompiler(t *testing.T) {
+	src := source(t, "sync.cu")
+	t.Setenv("CXX", "g++ -D_FORTIFY_SOURCE=3 -fstack-protector-all")
+	d, err := Open(src, Options{Checks: true, Strict: true, CacheDir: testCache})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	b := &bench{t, d}
+	const n = 77
+	x, y := put(b, "x", ramp[int32](n)), b.alloc(4*n, "y")
+	b.must("early_exit", 1, 256, at(x), at(y), device.Int(n))
+	if got := get[int32](b, y); got[0] != n-1 {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,6 +1,9 @@
 package oracle
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // Unit roundoffs: half the spacing of floats at 1.
 const (
@@ -50,9 +53,15 @@ func dotNoise(n int) float64 { return f32 * float64(n) }
 // up to n/3.
 func sumNoise(n int) float64 { return f32 * (float64(n)/3 + 1) }
 
-// quantBlock is the block that ggml quantises activations in (QK8_0,
-// ggml-common.h).
-const quantBlock = 32
+// quantBlock is the block that ggml quantises activations in before they meet
+// a weight of the given type: 256 for the K-quants and most IQ types, whose
+// vec_dot_type is Q8_K (QK_K, ggml-common.h), 32 for the others (QK8_0).
+func quantBlock(weight string) int {
+	if strings.HasSuffix(weight, "_K") || strings.HasPrefix(weight, "IQ") && weight != "IQ4_NL" {
+		return 256
+	}
+	return 32
+}
 
 // operandNoise writes to dst the variance that narrowing the activation row x
 // to the given operand type leaves in each of its elements.
@@ -74,15 +83,17 @@ func operandNoise(dst, x []float64, operand string) {
 		}
 	default:
 		// Q8_0: q = round(x/d), d = amax/127 kept in f16. The error of q is
-		// uniform over one step, that of d is one f16 rounding.
-		for lo := 0; lo < len(x); lo += quantBlock {
-			block := x[lo:min(lo+quantBlock, len(x))]
+		// uniform over one step, that of d is one f16 rounding. Q8_K keeps d in
+		// f32; the difference is small beside q's.
+		block := quantBlock(operand)
+		for lo := 0; lo < len(x); lo += block {
+			part := x[lo:min(lo+block, len(x))]
 			amax := 0.0
-			for _, v := range block {
+			for _, v := range part {
 				amax = math.Max(amax, math.Abs(v))
 			}
 			step := amax / 127
-			for i, v := range block {
+			for i, v := range part {
 				dst[lo+i] = step*step/12 + RoundingNMSE(UnitF16)*v*v
 			}
 		}

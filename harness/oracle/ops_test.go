@@ -101,15 +101,17 @@ func TestOperandNoise(t *testing.T) {
 			ratioWithin(t, x, operand, func(i int) float64 { return float64(f(float32(x[i]))) })
 		})
 	}
-	t.Run("Q8_0", func(t *testing.T) {
-		ratioWithin(t, x, "Q8_0", func(i int) float64 {
-			amax := 0.0
-			for _, v := range x[i/32*32 : i/32*32+32] {
-				amax = math.Max(amax, math.Abs(v))
-			}
-			return math.Round(x[i]*127/amax) * float64(half.RoundF16(float32(amax/127)))
+	for weight, block := range map[string]int{"Q8_0": 32, "Q4_K": 256} {
+		t.Run(weight, func(t *testing.T) {
+			ratioWithin(t, x, weight, func(i int) float64 {
+				amax := 0.0
+				for _, v := range x[i/block*block : i/block*block+block] {
+					amax = math.Max(amax, math.Abs(v))
+				}
+				return math.Round(x[i]*127/amax) * float64(half.RoundF16(float32(amax/127)))
+			})
 		})
-	})
+	}
 }
 
 func ratioWithin(t *testing.T, x []float64, operand string, narrowed func(int) float64) {

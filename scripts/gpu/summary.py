@@ -1,0 +1,91 @@
+"""Writes what the GPU evidence says into traces/gpu/README.md, between its two
+marks: python3 scripts/gpu/summary.py traces/gpu."""
+
+import json
+import os
+import re
+import sys
+
+BEGIN, END = "<!-- summary.py writes from here -->", "<!-- to here -->"
+
+
+def load(folder, name):
+    try:
+        with open(os.path.join(folder, name)) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return None
+
+
+def parities(evidence):
+    """Diffs by stage: how many came out at parity."""
+    for stage, what in (("ours_cpu", "ours:cuda against llama.cpp:cpu, haiku and long, f16 and f32"),
+                        ("llama_cuda", "ours:cuda against llama.cpp:cuda, the same, flash attention off and on"),
+                        ("synthetic", "the same at Qwen2.5-0.5B's shape, F16"), ("fused", "fused attention against flash attention"),
+                        ("fused_cpu", "fused attention against llama.cpp:cpu"), ("repeat", "ten runs bit for bit alike")):
+        runs = evidence.get(stage)
+        if isinstance(runs, list):
+            right = sum(d.get("verdict") == "parity" and not d.get("unstable") for d in runs)
+            yield what, f"{right} of {len(runs)} at parity"
+
+
+def rows(evidence, attention):
+    yield from parities(evidence)
+    faults = evidence.get("faults")
+    if isinstance(faults, list):
+        yield "planted faults, GPU beside emulator", f"{sum(row['same'] for row in faults)} of {len(faults)} found alike"
+    checks = evidence.get("sanitizer")
+    if isinstance(checks, list):
+        yield "compute-sanitizer, four tools, both attention paths", f"{sum(c['clean'] for c in checks)} of {len(checks)} clean"
+    tests = evidence.get("device_tests", {})
+    if "passed" in tests:
+        yield "device tests", f"{tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped"
+    for row in evidence.get("capture", {}).get("rows", []):
+        prompt, decodes = re.search(r"prompt=(\d+)/decodes=(\d+)", row["run"]).groups()
+        yield (f"recording over not recording, llama.cpp:cuda, 0.5B, prompt of {prompt}, {decodes} decoded (bar 1.5)",
+               f"{row['capture/plain']} times of {row['plain-ms']} ms")
+    verdict = evidence.get("to_verdict", {})
+    if "seconds" in verdict:
+        yield "0.5B, haiku, 16 steps, to the verdict (bar 15 s)", f"{verdict['seconds']:.1f} s"
+    for phase, what in (("decode", "context"), ("prefill", "tokens")):
+        for entry in (attention or {}).get(phase, []):
+            if entry.get("shape") == "qwen2.5-0.5b":
+                yield f"fused {phase}, {entry[what]} {'positions' if phase == 'decode' else 'tokens'}", speed(entry.get("cold", {}))
+
+
+def speed(cold):
+    """How fast our kernel is, launch after launch and, where measured, with launches that overlap."""
+    llama = cold.get("llama_us", {}).get("median")
+    parts = []
+    for key, share, when in (("ours_us", "share_of_copy", ""), ("ours_early_us", "early_share_of_copy", " with launches that overlap")):
+        if key in cold:
+            part = f"{cold[key]['median']:.2f} µs" + (f", {llama / cold[key]['median']:.2f} times llama.cpp's flash attention" if llama else "")
+            parts.append(part + (f", {100 * cold[share]:.0f} % of copy bandwidth" if share in cold else "") + when)
+    return "; ".join(parts)
+
+
+def summary(folder):
+    evidence, attention = load(folder, "evidence.json"), load(folder, "attention.json")
+    machine = evidence["machine"]
+    libraries = [re.sub(r"^ok +", "", line) for line in evidence.get("doctor", []) if line.startswith("ok") and " lib" in line]
+    lines = [f"{machine.get('gpu')}, driver {machine.get('driver')}, {machine['cpu_cores']} cores, {evidence['date']}, "
+             f"kernels {machine['attndiff']['kernel_digest'][:16]}, llama.cpp {machine['attndiff']['llama_cpp_commit']}: `{evidence['command']}`.", ""]
+    lines += [f"- {line}" for line in libraries] + ["", "| what | found |", "|---|---|"]
+    lines += [f"| {what} | {found} |" for what, found in rows(evidence, attention)]
+    bad = evidence.get("bad", [])
+    lines += ["", "Everything came out as it must." if not bad else f"What did not come out as it must ({len(bad)}):", ""]
+    lines += [f"- {line[:300]}" for line in bad]
+    return "\n".join(lines).rstrip()
+
+
+def main(folder):
+    path = os.path.join(folder, "README.md")
+    with open(path) as f:
+        text = f.read()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    with open(path, "w") as f:
+        f.write(f"{text[:begin]}\n\n{summary(folder)}\n\n{text[end:]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -18,6 +18,7 @@ import (
 	"attndiff/harness/report"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
+	"attndiff/traces/tap"
 )
 
 // casesFolder holds the full reports of what failed.
@@ -138,10 +139,22 @@ func (g *Gate) judge(c Case, d *comparison.Diff, now, base *Record, r *Result) {
 			r.Growth = Growth{t.String(), report.Number(times)}
 		}
 	}
+	locate(found, d.Input.Locate)
 	r.Problems = append(r.Problems, waive(c.Name(), found, expire(g.Waivers, g.Today))...)
 	r.Nearest, r.Notes = nearest(d.Report), append(r.Notes, d.Report.Notes...)
 	if len(r.failing()) == 0 {
 		r.record = now
+	}
+}
+
+// locate says where ours computes the ops that problems are about.
+func locate(problems []Problem, where func(tap.Tap) report.Place) {
+	for i := range problems {
+		p := &problems[i]
+		if t, err := tap.Parse(p.Tap); err == nil && where != nil && p.Where == nil {
+			place := where(t)
+			p.Where = &place
+		}
 	}
 }
 

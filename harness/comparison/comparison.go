@@ -3,6 +3,7 @@ package comparison
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 		return err
 	}
 	defer ref.Close()
-	j := Judge{Reference: ref, Model: c.Model, Progress: c.Progress}
+	j := Judge{Reference: ref, Model: c.Model, Progress: c.Progress, Stop: interrupted(ctx)}
 	if c.Plan.Ours.Trace == "" {
 		j.Again = func() (string, error) {
 			rec, err := c.Plan.Again(ctx, c.Runner, in.Run)
@@ -119,6 +120,16 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 	in.Cleared, err = v.Cleared()
 	lap("limits")
 	return err
+}
+
+// interrupted words the end of a context while recordings are judged.
+func interrupted(ctx context.Context) func() error {
+	return func() error {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("interrupted while judging; nothing was written: %w", err)
+		}
+		return nil
+	}
 }
 
 // timing lists what a run took: each engine's passes and their sum.

@@ -21,6 +21,9 @@ type Judge struct {
 	// Progress is called with the share of a recording judged, from any
 	// goroutine; may be nil.
 	Progress func(done float64)
+	// Stop is asked often, from any goroutine; an error ends the work with it.
+	// May be nil.
+	Stop func() error
 }
 
 // Seen is one recording of ours and what it shows.
@@ -44,7 +47,7 @@ type Judgement struct {
 // repeated run which came out differently. Where values that are not finite
 // kept ops from being judged, ours is recorded again.
 func (j *Judge) Judge(file, differing string) (*Judgement, error) {
-	v := &Judgement{bench: diagnose.Bench{Reference: j.Reference, Model: j.Model}}
+	v := &Judgement{bench: diagnose.Bench{Reference: j.Reference, Model: j.Model, Stop: j.Stop}}
 	if err := j.all(v, file, differing); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
@@ -91,7 +94,7 @@ func (j *Judge) see(v *Judgement, file string) (*Seen, error) {
 	}
 	s := &Seen{Trace: ours}
 	v.seen = append(v.seen, s)
-	if s.Result, err = verdict.Judge(j.Reference, ours, j.Model, verdict.Options{Progress: j.Progress}); err != nil {
+	if s.Result, err = verdict.Judge(j.Reference, ours, j.Model, verdict.Options{Progress: j.Progress, Stop: j.Stop}); err != nil {
 		return nil, err
 	}
 	if s.Result.First != nil || v.bench.Ours == nil {

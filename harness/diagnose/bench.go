@@ -16,6 +16,9 @@ type Bench struct {
 	Reference, Ours *trace.Reader
 	Model           *gguf.File
 	Result          *verdict.Result
+	// Stop, when set, is asked before each experiment, from any goroutine; an
+	// error ends them with it.
+	Stop func() error
 
 	weights *heldWeights    // read once for all experiments
 	source  *heldRecordings // ours' recordings, read once
@@ -25,6 +28,14 @@ type Bench struct {
 func (b *Bench) prepare() {
 	b.weights = holdWeights(oracle.GGUF(b.Model))
 	b.source = holdRecordings(b.Ours)
+}
+
+// stopped returns the error that experiments are to end with.
+func (b *Bench) stopped() error {
+	if b.Stop == nil {
+		return nil
+	}
+	return b.Stop()
 }
 
 // model returns what the catalogue depends on.

@@ -11,6 +11,9 @@ func Run(b Bench) ([]Diagnosis, error) {
 	}
 	var out []Diagnosis
 	for _, group := range b.Result.Wrong() {
+		if err := b.stopped(); err != nil {
+			return nil, err
+		}
 		odd, err := b.shape(group)
 		if err != nil {
 			return nil, err

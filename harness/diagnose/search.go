@@ -204,7 +204,9 @@ func (e *experiment) each(list []*candidate, f func(*candidate) error) error {
 	for range min(runtime.GOMAXPROCS(0), len(list)) {
 		wg.Go(func() {
 			for i := range next {
-				errs[i] = f(list[i])
+				if errs[i] = e.bench.stopped(); errs[i] == nil {
+					errs[i] = f(list[i])
+				}
 			}
 		})
 	}
@@ -213,5 +215,8 @@ func (e *experiment) each(list []*candidate, f func(*candidate) error) error {
 	}
 	close(next)
 	wg.Wait()
+	if err := e.bench.stopped(); err != nil {
+		return err
+	}
 	return errors.Join(errs...)
 }

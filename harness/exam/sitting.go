@@ -67,7 +67,7 @@ func (s *sitting) mark(ctx context.Context) (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := comparison.Judge{Reference: s.ref, Model: s.model, Again: func() (string, error) { return s.record(ctx, true) }}
+	j := comparison.Judge{Reference: s.ref, Model: s.model, Stop: ctx.Err, Again: func() (string, error) { return s.record(ctx, true) }}
 	judged, err := j.Judge(file, "")
 	if err != nil {
 		return nil, err

@@ -18,6 +18,17 @@ type Options struct {
 	// Progress, when set, is called with the share done, 0 to 1, from any
 	// goroutine.
 	Progress func(done float64)
+	// Stop, when set, is asked before each piece of work, from any goroutine;
+	// an error ends the judgement with it.
+	Stop func() error
+}
+
+// stopped returns the error that the judgement is to end with.
+func (o *Options) stopped() error {
+	if o.Stop == nil {
+		return nil
+	}
+	return o.Stop()
 }
 
 // batchTokens is how many tokens of one tap are judged at a time: enough to
@@ -130,7 +141,11 @@ func (j *judge) run(opt Options) ([]Tap, error) {
 				if stop {
 					return
 				}
-				taps, err := j.batch(work[i])
+				var taps []Tap
+				err := opt.stopped()
+				if err == nil {
+					taps, err = j.batch(work[i])
+				}
 				mu.Lock()
 				results[i] = taps
 				if err != nil && failed == nil {

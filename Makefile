@@ -55,7 +55,7 @@ PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps
 .PHONY: help build diff gate test race lint bench faults mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo "variables of diff: PROMPT MODEL FAULT OURS REFERENCE STEPS KV OUT, e.g. make diff PROMPT=code KV=f32"
 

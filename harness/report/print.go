@@ -236,6 +236,9 @@ func (p printer) foot(path string) {
 	}
 	p.line("%-10s %s", "report", path)
 	p.line("%-10s %s", "page", filepath.Join(filepath.Dir(path), "report.html"))
+	if p.Failure == nil {
+		p.line("%-10s %s", "documents", filepath.Join(filepath.Dir(path), "*.md")+": the comparison, the bugs found, the fix plan")
+	}
 	if p.Verdict != verdict.Parity {
 		p.line("%-10s %s", "reproduce", p.Rerun)
 	}

@@ -56,8 +56,11 @@ func opCost(t tap.Tap, d tap.Dims) int {
 		return product(d.E, d.V)
 	}
 	perElement := 16
-	if t == tap.KQSoftMax {
+	switch t {
+	case tap.KQSoftMax:
 		perElement = 48 // an exponential, and its noise
+	case tap.QRope, tap.KRope:
+		perElement = 128 // half a power, a sine and a cosine
 	}
 	return perElement * tap.Elements(t.Shape(d))
 }

@@ -37,12 +37,16 @@ func (c *candidate) with(h *Hypothesis) *candidate {
 	return &candidate{parts: append(c.parts[:len(c.parts):len(c.parts)], h), variant: c.variant.And(h.Variant)}
 }
 
-// works bound how many nanoseconds the search for two and for three
-// mistakes may take, each about half a second on one core.
+// works bound how many nanoseconds of one core the search for two and for three
+// mistakes may take.
 const (
 	workOfPairs   = 600e6
 	workOfTriples = 300e6
 )
+
+// settingOut is what trying a candidate takes beside the recomputation, in
+// nanoseconds: buffers, and holding the result against ours.
+const settingOut = 25e3
 
 // workAcross bounds the search for one mistake among ops that ours did not
 // record, all of them recomputed for each: about 4 seconds on one core. The
@@ -61,7 +65,7 @@ func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
 		singles = append(singles, &candidate{parts: []*Hypothesis{&all[i]}, variant: all[i].Variant})
 	}
 	first := e.sample[0]
-	one := float64(e.bench.cost(first.key, first.right.Inputs, first.right.Composed))
+	one := settingOut + float64(e.bench.cost(first.key, first.right.Inputs, first.right.Composed))
 	most := func(budget float64) int { return int(budget / one) }
 	if len(first.right.Composed) > 0 {
 		singles = singles[:min(len(singles), most(workAcross))]

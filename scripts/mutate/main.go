@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	r := collect(findings, known)
-	r.Kernels, r.Sample, r.Only = src.Digest(), o.sample, o.only
+	r.Kernels, r.Sample, r.Only = digest(src, o.only), o.sample, o.only
 	if o.sample == 0 && o.only == "*" {
 		r.Verdict = append(r.Verdict, unused(known)...)
 	}
@@ -116,6 +116,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return errBelow
 	}
 	return nil
+}
+
+// digest identifies the kernel files that match a pattern.
+func digest(src kernels.Source, pattern string) string {
+	return kernels.New(slices.DeleteFunc(src.Files(), func(f kernels.File) bool {
+		ok, _ := path.Match(pattern, f.Name)
+		return !ok
+	})...).Digest()
 }
 
 // choose takes the mutants that the options ask for.

@@ -103,7 +103,7 @@ func (r *Results) markdown(w io.Writer) {
 		r.Fates[Divergence], r.Fates[Reported], r.Fates[Unstable], r.Fates[Crashed], r.Fates[Hung])
 	line("")
 	if len(r.Verdict) == 0 {
-		line("The bar is met: at least %.0f %% of the mutants that are not equivalent are killed, %.0f %% of the killed located.",
+		line("These mutants meet the bar: at least %.0f %% of the mutants that are not equivalent are killed, %.0f %% of the killed located.",
 			100*killedWanted, 100*locatedWanted)
 	}
 	for _, v := range r.Verdict {

@@ -8,6 +8,8 @@ import (
 	"attndiff/harness/evidence"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
+	"attndiff/ours/kernels"
+	"attndiff/traces/execution"
 	"attndiff/traces/models"
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
@@ -27,7 +29,49 @@ func TestRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hold(t, filepath.Join(dir, evidence.Recording), model, verdict.Parity)
+	recording := filepath.Join(dir, evidence.Recording)
+	sameKernels(t, recording)
+	hold(t, recording, model, verdict.Parity)
+}
+
+// sameKernels expects the kernels that a recording launched to be today's,
+// letter for letter; others beside them may have changed.
+func sameKernels(t *testing.T, recording string) {
+	t.Helper()
+	r, err := trace.Open(recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	notes := execution.Notes(r.Meta().Notes)
+	ran, err := notes.Sources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	today := map[string]string{}
+	for _, f := range kernels.Default().Files() {
+		today[f.Name] = f.Text
+	}
+	files := map[string]bool{}
+	for step := range execution.Phases {
+		l, err := notes.Launches(step)
+		if err != nil || l == nil {
+			t.Fatalf("step %d: launches %v, %v", step, l, err)
+		}
+		for _, op := range l.List {
+			if op.Launch != nil {
+				files[op.Launch.File] = true
+			}
+		}
+	}
+	if len(files) < 5 {
+		t.Errorf("the recording names %d files of kernels only", len(files))
+	}
+	for f := range files {
+		if ran[f] == "" || ran[f] != today[f] {
+			t.Errorf("%s changed since the recording: run scripts/gpu-run.sh", f)
+		}
+	}
 }
 
 // TestHold: hold passes a recording of the emulator's own and fails one with a

@@ -1,7 +1,8 @@
 """Collects what must be shown on a GPU, stage by stage, and writes what came of
 each as it goes. scripts/gpu-run.sh calls it and says what it needs.
 
-    evidence.py OUT [--budget SECONDS] [--only STAGE,...] [--without STAGE,...]
+    evidence.py OUT [--budget SECONDS] [--only STAGE,...] [--without STAGE,...] [--keep-backend]
+    evidence.py OUT --only faults-emu      # without a GPU: the emulator's column of OUT/evidence.json
 
 Stages do not depend on one another's success: one that fails is noted and the
 next one runs. When the budget is spent, what is left is noted as not run.
@@ -37,8 +38,8 @@ CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.
 class Run:
     """What stages share: where they work and write, and what runs beside them."""
 
-    def __init__(self, out, work):
-        self.out, self.work = out, work
+    def __init__(self, out, work, keep):
+        self.out, self.work, self.keep = out, work, keep
         self.beside = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(12)
         self.backend = self.pool.submit(self.build_backend)
@@ -53,7 +54,7 @@ class Run:
         else:
             status, out, err, seconds = run(["scripts/reference-cuda.sh", *([SOURCES] if os.path.exists(SOURCES) else [])], 420)
             how = "built"
-        if how == "built" and status == 0:
+        if how == "built" and status == 0 and self.keep:
             self.pool.submit(self.keep_backend)
         return {"how": how, "exit": status, "seconds": seconds, "error": last(err, 12) if status else None}
 
@@ -150,7 +151,7 @@ def fused(r):
     """The production attention path against llama.cpp's flash attention on the same GPU."""
     r.llama()
     return [diff(r.work, "fused-" + name, *flags, "--path", "fused", "--flash-attn", reference=LLAMA_CUDA)
-            for name, flags in (("haiku", ["--prompt", "haiku"]), ("long", ["--prompt", "long"]), ("f32", ["--prompt", "haiku", "--kv", "f32"]),
+            for name, flags in (("haiku", ["--prompt", "haiku"]), ("long", ["--prompt", "long"]),
                                 ("synthetic", ["--prompt", "haiku", "--model", r.model()]))]
 
 
@@ -236,9 +237,10 @@ def launched(r):
         try:
             if status != 0:
                 raise kernels.Mismatch(str(last(err, 3)))
+            meta = kernels.notes(trace)
             with open(name + ".notes.json", "w") as f:
-                json.dump(kernels.notes(trace), f)
-            rows += kernels.table(engine, name, trace, variant)
+                json.dump(meta, f)
+            rows += kernels.table(engine, name, meta, variant)
         except (kernels.Mismatch, OSError, KeyError, ValueError) as e:
             errors.append(f"{engine} {variant}: {e}")
     with open(os.path.join(r.out, "kernels.json"), "w") as f:
@@ -273,29 +275,52 @@ def attention(r):
 
 def faults(r):
     """Every planted fault, alone, on the GPU and under the emulator; all follow one recording of llama.cpp."""
+    return fault_table([], find_faults(r.work, GPU), find_faults(r.work, EMULATOR))
+
+
+def find_faults(work, engine):
+    """What is found of each fault in one engine, by the fault's name."""
     _, out, _, _ = run([ATTNDIFF, "faults", "--json"], 30)
     names = [f["name"] for f in json.loads(out)]
-    reference = os.path.join(r.work, "reference.safetensors")
-    status, _, err, _ = run([ATTNDIFF, "record", "--engine", LLAMA_CPU, "--prompt", "haiku", "--out", reference], 60)
-    if status != 0:
-        return {"error": last(err, 3)}
+    reference = os.path.join(work, "reference.safetensors")
+    if not os.path.exists(reference):
+        status, _, err, _ = run([ATTNDIFF, "record", "--engine", LLAMA_CPU, "--prompt", "haiku", "--out", reference], 60)
+        if status != 0:
+            raise RuntimeError(last(err, 3))
 
-    def one(job):
-        name, engine = job
-        return diff(r.work, f"fault-{name}-{engine[5:]}", "--fault", name, ours=engine, reference="trace:" + reference, timeout=60)
+    def one(name):
+        out = f"fault-{name}-{engine[5:]}"
+        d = diff(work, out, "--fault", name, ours=engine, reference="trace:" + reference, timeout=120)
+        shutil.rmtree(os.path.join(work, out), ignore_errors=True)  # megabytes each
+        return {key: d[key] for key in ("verdict", "findings", "notes", "error") if d.get(key) is not None}
 
     with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 2) * 3 // 4)) as pool:
-        jobs = [(name, engine) for name in names for engine in (GPU, EMULATOR)]
-        results = dict(zip(jobs, pool.map(one, jobs)))
-    table = []
-    for name in names:
-        row = {"fault": name}
-        for column, engine in (("cuda", GPU), ("emu", EMULATOR)):
-            d = results[name, engine]
-            row[column] = {key: d.get(key) for key in ("verdict", "findings", "notes", "error") if d.get(key) is not None}
+        return dict(zip(names, pool.map(one, names)))
+
+
+def fault_table(table, cuda, emu):
+    """One row for each fault; what a column does not tell stays as it is in the table given."""
+    rows = {row["fault"]: row for row in table}
+    for column, found in (("cuda", cuda), ("emu", emu)):
+        for name, what in found.items():
+            rows.setdefault(name, {"fault": name, "cuda": {}, "emu": {}})[column] = what
+    for row in rows.values():
         row["same"] = all(row["cuda"].get(k) == row["emu"].get(k) for k in ("verdict", "findings"))
-        table.append(row)
-    return table
+    return list(rows.values())
+
+
+def emulate_faults(out):
+    """Fills in the emulator's column of OUT/evidence.json, which needs no GPU: on
+    a machine with the same kernels."""
+    with open(os.path.join(out, "evidence.json")) as f:
+        evidence = json.load(f)
+    there, here = evidence["machine"]["attndiff"]["kernel_digest"], machine(None)["attndiff"]["kernel_digest"]
+    if there != here:
+        sys.exit(f"evidence: {out}/evidence.json is of kernels {there[:16]}, this program of {here[:16]}")
+    with tempfile.TemporaryDirectory() as work:
+        evidence["faults"] = fault_table(evidence["faults"], {}, find_faults(work, EMULATOR))
+    evidence["bad"] = problems(evidence)
+    save(evidence, out)
 
 
 # First what needs no llama.cpp on the GPU, whose library may be building meanwhile; then the rest in order of worth.
@@ -312,6 +337,8 @@ def problems(evidence):
     """What did not come out as it must."""
     bad = []
     for name, found in evidence.items():
+        if name == "bad":
+            continue
         if isinstance(found, dict) and (found.get("error") or found.get("exit") or found.get("errors")):
             bad.append(f"{name}: {found.get('error') or found.get('errors') or 'exit ' + str(found['exit'])}")
         runs = found.get("runs", []) if isinstance(found, dict) else found if isinstance(found, list) else []
@@ -328,7 +355,8 @@ def problems(evidence):
             if d.get("clean") is False:
                 bad.append(f"{d['tool']}: {d['summaries'] or d['first'][-3:]}")
             if d.get("same") is False:
-                bad.append(f"fault {d['fault']}: {d['cuda']} on the GPU, {d['emu']} in the emulator")
+                cuda, emu = ([d[c].get("verdict"), d[c].get("findings")] for c in ("cuda", "emu"))
+                bad.append(f"fault {d['fault']}: {cuda} on the GPU, {emu} in the emulator")
     for row in evidence.get("capture", {}).get("rows", []):
         if row["capture/plain"] > 1.5:
             bad.append(f"capture: {row['run']}: {row['capture/plain']} times, bar 1.5")
@@ -369,12 +397,15 @@ def main():
     parser.add_argument("--budget", type=int, default=0, help="seconds that all of it may take")
     parser.add_argument("--only", type=lambda s: s.split(","), default=list(STAGES))
     parser.add_argument("--without", type=lambda s: s.split(","), default=[])
+    parser.add_argument("--keep-backend", action="store_true", help="write ggml's CUDA backend to OUT for the next run, instead of details")
     options = parser.parse_args()
     process.clock = process.Clock(options.budget)
+    if options.only == ["faults-emu"]:
+        return emulate_faults(options.out)
     os.makedirs(options.out, exist_ok=True)
     evidence = {"command": "scripts/gpu-run.sh OUT", "date": time.strftime("%Y-%m-%d", time.gmtime())}
     with tempfile.TemporaryDirectory() as work:
-        r = Run(options.out, work)
+        r = Run(options.out, work, options.keep_backend)
         for name, stage in STAGES.items():
             if name not in options.only and name not in UNASKED or name in options.without:
                 continue
@@ -393,7 +424,8 @@ def main():
             save(evidence, options.out)
         evidence["bad"] = problems(evidence)
         save(evidence, options.out)
-        pack(r)
+        if not options.keep_backend:
+            pack(r)
         r.pool.shutdown(wait=False, cancel_futures=True)
     for line in evidence["bad"]:
         print("BAD", line)

@@ -58,7 +58,20 @@ def read(prefix):
         with open(path) as f:
             lines = [line for line in f if line.endswith("}\n")]
         runs.append(sorted((json.loads(line) for line in lines), key=lambda k: k["start"]))
-    return max(runs, key=len, default=[])
+    best = max(runs, key=len, default=[])
+    for k in best:
+        k["kernel"] = name_alone(k["kernel"])
+    return best
+
+
+def name_alone(text):
+    """A kernel's name without the type that a template returns before it."""
+    depth, start = 0, 0
+    for i, c in enumerate(text):
+        depth += (c in "<(") - (c in ">)")
+        if c == " " and depth == 0:
+            start = i + 1
+    return text[start:]
 
 
 def notes(trace):
@@ -75,7 +88,7 @@ def graph_ops(note, layers):
     tensors, nodes = note["tensors"], []
     for t in tensors:
         op = t.get("op", "")
-        if op == "" or op in SILENT or op == "GET_ROWS":
+        if op == "" or op in SILENT or t["name"] == "inp_embd":
             continue  # embedding rows are looked up on the CPU
         if op not in PATTERNS and op not in PRODUCTS:
             raise Mismatch(f"node {t['name']}: no pattern for the kernels of {op}")
@@ -109,7 +122,9 @@ def all_layers(nodes, final, layers):
     begin, end = inside[0], inside[-1] + 1
     first = [item for layer, item in nodes[begin:end] if layer <= 0]
     each = [item for layer, item in nodes if layer == 0]
-    last = [item for layer, item in nodes if layer == final]
+    starts = [i for i, (layer, _) in enumerate(nodes) if layer == final]
+    # What the final layer looks up of the one before it counts as that one's, by its name.
+    last = [item for layer, item in nodes[starts[0]:] if layer > 0]
     outside = lambda part: [item for layer, item in part if layer < 0]
     return (outside(nodes[:begin]) + first + each * max(layers - 2, 0) + (last if layers > 1 else []) + outside(nodes[end:]))
 
@@ -158,9 +173,8 @@ def assign(ops, kernels, elementwise):
     return pairs, at
 
 
-def table(engine, prefix, trace, variant=""):
-    """The rows for one traced recording of both phases."""
-    meta = notes(trace)
+def table(engine, prefix, meta, variant=""):
+    """The rows for both phases of one traced recording, meta being its metadata."""
     layers = json.loads(meta["hparams"])["n_layer"]
     kernels = [k for k in read(prefix) if not k["kernel"].startswith("attndiff_")]
     rows = []

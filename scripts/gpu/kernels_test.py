@@ -65,6 +65,21 @@ class Assign(unittest.TestCase):
         self.assertEqual(used, len(names))
         self.assertEqual([tap for tap, _ in pairs][:6], ["q_rope", "kqv", "kqv", "kqv", "attn_out", "q_rope"])
 
+    def test_name(self):
+        for text, want in (("rms_norm", "rms_norm"), ("cpy_scalar<&(void f<a, b>), 1>", "cpy_scalar<&(void f<a, b>), 1>"),
+                           ("std::enable_if<!(false), void>::type internal::gemvx::kernel<int, 4>", "internal::gemvx::kernel<int, 4>")):
+            self.assertEqual(kernels.name_alone(text), want)
+
+    def test_final_lookup(self):
+        """The final layer looks up rows of the one before it."""
+        graph = {"layers": [0, 1], "tensors": [
+            node("inp_embd", "GET_ROWS", -1), node("ffn_inp-0", "ADD", 0), node("Qcur-1", "ROPE", 1), node("node_7", "GET_ROWS", 1),
+            node("node_8", "GET_ROWS", 1), node("ffn_inp-1", "ADD", 1)]}
+        graph["tensors"][4]["layer"] = 1
+        names = ["k_bin_bcast", "k_bin_bcast", "rope_neox", "k_get_rows_float", "k_get_rows_float", "k_bin_bcast"]
+        pairs, used = kernels.assign(kernels.graph_ops(graph, 3), [kernel(n) for n in names], kernels.ELEMENTWISE)
+        self.assertEqual((used, [tap for tap, _ in pairs][2:]), (6, ["q_rope", "ffn_inp", "ffn_inp", "ffn_inp"]))
+
     def test_mismatch(self):
         with self.assertRaisesRegex(kernels.Mismatch, "wants .*rms_norm.* kernel 0 is soft_max_f32"):
             kernels.assign(kernels.graph_ops(GRAPH, 3), [kernel("soft_max_f32")], kernels.ELEMENTWISE)

@@ -72,6 +72,7 @@ def summary(folder):
              f"kernels {machine['attndiff']['kernel_digest'][:16]}, llama.cpp {machine['attndiff']['llama_cpp_commit']}: `{evidence['command']}`.", ""]
     lines += [f"- {line}" for line in libraries] + ["", "| what | found |", "|---|---|"]
     lines += [f"| {what} | {found} |" for what, found in rows(evidence, attention)]
+    lines += [""] + [f"- {note}" for note in evidence.get("notes", [])] if evidence.get("notes") else []
     bad = evidence.get("bad", [])
     lines += ["", "Everything came out as it must." if not bad else f"What did not come out as it must ({len(bad)}):", ""]
     lines += [f"- {line[:300]}" for line in bad]

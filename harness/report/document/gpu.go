@@ -42,11 +42,11 @@ func launches(list []evidence.Kernel, engine, phase string, t tap.Tap) string {
 			continue
 		}
 		name, _, _ := strings.Cut(k.Kernel, "<")
-		part := fmt.Sprintf("%s %s × %s, %d B, %.1f µs", code(name), dim(k.Grid), dim(k.Block), k.SharedBytes, k.Microseconds)
+		part := fmt.Sprintf("%s %s × %s, %d B, %.1f µs", code(clip(name, 48)), dim(k.Grid), dim(k.Block), k.SharedBytes, k.Microseconds)
 		if k.Variant != "" {
 			part = text(k.Variant) + ": " + part
 		}
 		parts = append(parts, part)
 	}
-	return strings.Join(parts, "<br>")
+	return strings.Join(parts, "; ")
 }

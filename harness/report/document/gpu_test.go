@@ -25,7 +25,7 @@ func TestGPUKernels(t *testing.T) {
 		kernel("kqv", "ours:cuda", "", "weighted_sum_f16"), kernel("ffn_up", "ours:cuda", "", "gemm"), kernel("q_rope", "ours:cuda", "fused", "rope_neox"),
 	})
 	got := p.b.String()
-	for _, want := range []string{"| `kqv` | `weighted_sum_f16` ", "`mul_mat_vec_f` ", "<br>flash attention: `flash_attn_ext_vec` ", "128 B, 2.2 µs"} {
+	for _, want := range []string{"| `kqv` | `weighted_sum_f16` ", "`mul_mat_vec_f` ", "; flash attention: `flash_attn_ext_vec` ", "128 B, 2.2 µs"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}

@@ -97,40 +97,20 @@ func (e *experiment) weigh(tried []*candidate) (finding, error) {
 }
 
 // closest is what comes nearest when nothing reproduces the sample: a single
-// mistake, or a combination that does far better than any part of it.
+// mistake, against the next one. Among thousands of combinations one always
+// comes out ahead, and means nothing.
 func (f finding) closest(losers []*candidate, right *candidate) finding {
-	for n := 1; n <= 3; n++ {
-		for _, c := range losers {
-			if c == right || len(c.parts) != n {
-				continue
-			}
-			if f.best == nil || separation*c.residual <= f.best.residual {
-				f.best = c
-			}
-			break
-		}
-	}
-	if f.best == nil {
-		return f
-	}
-	f.rival = right
+	f.best, f.rival = nil, right
 	for _, c := range losers {
-		if c != f.best && !contains(c, f.best) {
+		switch {
+		case len(c.parts) > 1:
+		case f.best == nil && c != right:
+			f.best = c
+		case f.best != nil && c.residual < f.rival.residual:
 			f.rival = c
-			break
 		}
 	}
 	return f
-}
-
-// contains reports whether c makes all of d's mistakes and more.
-func contains(c, d *candidate) bool {
-	for _, h := range d.parts {
-		if !slices.Contains(c.parts, h) {
-			return false
-		}
-	}
-	return len(c.parts) > len(d.parts)
 }
 
 // spared keeps the candidates that do not show in the right recordings, if
@@ -176,7 +156,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	switch {
 	case b.within && alone && len(f.ties) == 0 && b.claims >= enough:
 		c.Status = Proven
-	case b.within || alone && len(b.parts) == 1: // among thousands of combinations one always comes out ahead
+	case b.within || alone:
 		c.Status = Likely
 	default:
 		c.RunnerUp, c.RunnerUpResidual = b.id(), b.residual

@@ -70,7 +70,7 @@ func locate(model *gguf.File, others []faults.Fault, ordinary bool, run *compari
 	case faint != "":
 		truth.Why = faint
 	case blind:
-		truth.Why = "every value is NaN with and without it"
+		truth.Why = "every value is NaN without it, from NaN that another fault makes"
 	default:
 		truth.Why = "changes no bit of the run"
 	}
@@ -97,20 +97,21 @@ func widen(dst []float32, dt trace.DType, raw []byte) []float32 {
 
 // change is how an op's result differs from the one recorded.
 type change struct {
-	same  bool    // bit for bit, any NaN equal to any other
-	blind bool    // every value NaN in both
+	same  bool    // bit for bit, where the op done right gives a number
+	blind bool    // it gives none anywhere
 	nmse  float64 // of the recording against the op done right
 }
 
 // compare measures a recording against the op done right on the same inputs.
-// Where both are NaN neither says anything.
+// Where the op done right gives NaN its inputs are none: whatever ours holds
+// there, nothing tells it from right, and neither says anything.
 func compare(right, recorded []float32, shape []int) change {
 	if len(right) != len(recorded) {
 		return change{nmse: math.Inf(1)}
 	}
 	c := change{same: true, blind: true}
 	for i := range right {
-		nan := right[i] != right[i] && recorded[i] != recorded[i]
+		nan := right[i] != right[i]
 		c.same = c.same && (nan || right[i] == recorded[i])
 		c.blind = c.blind && nan
 		if nan {

@@ -48,9 +48,9 @@ ifeq ($(findstring trace:,$(OURS)$(REFERENCE)),)
   DIFF_ARGS += --prompt "$(PROMPT)"
 endif
 
-# Packages that do not link llama.cpp: the race detector needs a second build
+# Packages whose tests do not link llama.cpp: the race detector needs a second build
 # of everything it watches, and llama.cpp's takes minutes.
-PURE = $(shell go list -f '{{$$p := .ImportPath}}{{$$pure := true}}{{range .Deps}}{{if eq . "attndiff/reference/llamacpp"}}{{$$pure = false}}{{end}}{{end}}{{if and $$pure (ne $$p "attndiff/reference/llamacpp")}}{{$$p}}{{end}}' ./...)
+PURE = $(shell go list -test -f '{{.ImportPath}}|{{join .Deps " "}}' ./... | grep '\.test|' | grep -v attndiff/reference/llamacpp | sed 's/\.test|.*//')
 
 .PHONY: help build diff gate test race lint bench faults mutants doctor clean reference-cuda gpu-pack gpu-check FORCE
 

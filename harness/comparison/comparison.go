@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"attndiff/harness/engines"
 	"attndiff/harness/report"
 	"attndiff/harness/session"
+	"attndiff/harness/verdict"
 	"attndiff/traces/gguf"
+	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
 
@@ -105,7 +108,7 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 		return err
 	}
 	defer v.Close()
-	in.Result = v.Result
+	in.Result = warned(v.Result, in.Run.Warnings)
 	lap("compare")
 	if in.Diagnoses, err = v.Causes(); err != nil {
 		return err
@@ -120,6 +123,18 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 	in.Cleared, err = v.Cleared()
 	lap("limits")
 	return err
+}
+
+// warned lets what ours' device noticed count, whatever the values.
+func warned(r *verdict.Result, list []session.Warning) *verdict.Result {
+	merged := *r
+	nan := math.NaN()
+	for _, w := range list {
+		if k, err := tap.ParseKey(w.At); err == nil {
+			merged.Break(k, w.String(), verdict.Peak{Ours: nan, Reference: nan, Oracle: nan})
+		}
+	}
+	return &merged
 }
 
 // interrupted words the end of a context while recordings are judged.

@@ -37,7 +37,7 @@ func (l llama) Info() session.Info {
 func (l llama) Notes() (map[string]string, error) { return l.Engine.Notes() }
 
 // Warnings is empty: what llama.cpp has to say goes to its log.
-func (l llama) Warnings() []string { return nil }
+func (l llama) Warnings() []session.Warning { return nil }
 
 func (l llama) Reset() error {
 	l.Engine.Reset()

@@ -13,13 +13,14 @@ import (
 	"attndiff/ours/kernels"
 	"attndiff/ours/qwen2"
 	"attndiff/traces/gguf"
+	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
 
 // ours is our forward pass on one of its devices.
 type ours struct {
 	*qwen2.Model
-	warnings func() []string
+	warnings func() []session.Warning
 	vocab    *gguf.Vocab
 	info     session.Info
 	kernels  kernels.Source
@@ -28,7 +29,7 @@ type ours struct {
 // opened is a device with kernels, ready for a model.
 type opened struct {
 	device.Device
-	warnings func() []string
+	warnings func() []session.Warning
 }
 
 // openEmu opens our kernels compiled for the CPU, with the emulator's checks
@@ -56,7 +57,12 @@ func Emulate(spec session.Spec, src kernels.Source, watch func(device.Launch)) (
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{dev, func() []string { return lines(dev.Violations()) }}, nil
+		return opened{dev, func() (list []session.Warning) {
+			for _, v := range dev.Violations() {
+				list = append(list, warning(v.Kernel, v.At, v.What))
+			}
+			return list
+		}}, nil
 	})
 }
 
@@ -73,17 +79,18 @@ func openCUDA(spec session.Spec) (session.Engine, error) {
 		if err != nil {
 			return opened{}, err
 		}
-		return opened{dev, func() []string { return lines(dev.Violations()) }}, nil
+		return opened{dev, func() (list []session.Warning) {
+			for _, v := range dev.Violations() {
+				list = append(list, warning(v.Kernel, v.At, v.What))
+			}
+			return list
+		}}, nil
 	})
 }
 
-// lines is one line for each of a list of violations.
-func lines[V error](found []V) []string {
-	var list []string
-	for _, v := range found {
-		list = append(list, v.Error())
-	}
-	return list
+// warning is a device's violation as a session passes it on.
+func warning(kernel string, at tap.Key, what string) session.Warning {
+	return session.Warning{Kernel: kernel, At: at.String(), Tap: at.Tap.String(), What: what}
 }
 
 // openOurs opens the device that open gives for the kernels with the spec's
@@ -140,7 +147,7 @@ func (o *ours) Tokenize(string) ([]int32, error) {
 
 // Warnings lists what kernels did that a GPU does not report: writes out of
 // bounds, outputs left unwritten.
-func (o *ours) Warnings() []string { return o.warnings() }
+func (o *ours) Warnings() []session.Warning { return o.warnings() }
 
 func (o *ours) IsEOG(id int32) bool { return o.vocab.IsEOG(id) }
 

@@ -172,7 +172,7 @@ func unclean(d *comparison.Diff) (entries []string, why map[string]Problem) {
 		note("unstable", u.Tap, u.Layer, u.Step, "differs between identical runs of ours")
 	}
 	if run := d.Input.Run; run != nil && len(run.Warnings) > 0 {
-		text := run.Warnings[0]
+		text := run.Warnings[0].String()
 		if more := len(run.Warnings) - 1; more > 0 {
 			text += fmt.Sprintf(" (and %d more)", more)
 		}

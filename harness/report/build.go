@@ -91,6 +91,7 @@ func Build(in Input) *Report {
 	if len(in.Result.Choices) > 0 {
 		r.Findings = append(r.Findings, choice(&in))
 	}
+	r.warnings(&in)
 	if f := in.Result.First; f != nil {
 		r.First = first(f)
 	}

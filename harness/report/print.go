@@ -162,7 +162,7 @@ func (p printer) findings() {
 		number := fmt.Sprintf("  %d. ", i+1)
 		p.after(number+p.paint.in(red, f.Tap), strings.Repeat(" ", len(number+f.Tap)), fmt.Sprintf("  %s  %s%s, %d of %d recordings", f.Severity,
 			place, Ranges("step", f.Steps), f.Evidence.Recordings, f.Evidence.Of))
-		if f.ID != choiceID { // which is no matter of degree
+		if !math.IsNaN(float64(f.Evidence.Allowance)) { // else it is no matter of degree
 			p.line("     op error %s, allowed %s", f.Evidence.OpOurs.Amount(), f.Evidence.Allowance.Amount())
 		}
 		if len(f.Evidence.Composed) > 0 {

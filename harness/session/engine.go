@@ -20,7 +20,7 @@ type Engine interface {
 	Step(step int, tokens []int32, sink trace.Sink) (logits []float32, err error)
 	// Warnings are what the engine noticed about its own run that does not
 	// show in a tensor, such as a write out of bounds; in order, one line each.
-	Warnings() []string
+	Warnings() []Warning
 	// Reset empties the KV cache.
 	Reset() error
 	Close() error

@@ -92,9 +92,9 @@ func (f *fake) Tokenize(text string) ([]int32, error) {
 func (f *fake) IsEOG(id int32) bool { return id == fakeEOG }
 func (f *fake) Close() error        { return nil }
 
-func (f *fake) Warnings() []string {
+func (f *fake) Warnings() []Warning {
 	if f.has("warn") {
-		return slices.Repeat([]string{"kernel k wrote past the end"}, 7)
+		return slices.Repeat([]Warning{{Kernel: "k", At: "s0000.l00.q_rope", Tap: "q_rope", What: "wrote past the end"}}, 7)
 	}
 	return nil
 }

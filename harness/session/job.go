@@ -66,19 +66,9 @@ type Result struct {
 	Passes  []PassResult `json:"passes"`
 	Seconds float64      `json:"open_seconds"` // opening the engine
 
-	// Warnings are the engine's own, the first few; More counts the others.
-	Warnings []string `json:"warnings,omitempty"`
-	More     int      `json:"more_warnings,omitempty"`
-}
-
-// maxWarnings bounds what a report repeats: a kernel that writes out of bounds
-// does so at every launch.
-const maxWarnings = 5
-
-// warn keeps the first of an engine's warnings.
-func (r *Result) warn(list []string) {
-	n := min(len(list), maxWarnings)
-	r.Warnings, r.More = list[:n], len(list)-n
+	// Warnings are the engine's own: of each tap the first, with how often it
+	// came.
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // PassResult is what one pass did.

@@ -32,9 +32,9 @@ type Plan struct {
 // Run is what came of a plan.
 type Run struct {
 	Reference, Ours *Recording
-	Prompt          []int32  // tokens of the prompt: given, or those of step 0
-	Notes           []string // what a reader must know before the verdict
-	Warnings        []string // those notes that an engine made of its own run: writes out of bounds, outputs left unwritten
+	Prompt          []int32   // tokens of the prompt: given, or those of step 0
+	Notes           []string  // what a reader must know before the verdict
+	Warnings        []Warning // that ours made of its own run: each is a mistake, whatever the values
 	Unstable        []Unstable
 	Differing       string // trace of the first repeated run of ours that differs; "" when none does
 }
@@ -100,7 +100,7 @@ func (p *Plan) lead(ctx context.Context, r *Runner, run *Run) (*Recording, error
 	if run.Prompt = res.Prompt; p.Steps != nil {
 		run.Prompt = res.Prompt[:p.Steps[0]]
 	}
-	run.warn(res)
+	run.warn(res, false)
 	run.note(captureNote(res))
 	own := 0
 	if len(p.Steps) > 1 {
@@ -133,10 +133,10 @@ func (p *Plan) follow(ctx context.Context, r *Runner, side Side, role string, le
 	if err != nil {
 		return nil, err
 	}
-	run.warn(res)
+	run.warn(res, role == "ours")
 	if role == "reference" {
 		run.note(captureNote(res))
-	} else if run.Unstable, run.Differing, err = p.repeat(ctx, r, job); err != nil {
+	} else if run.Unstable, run.Differing, err = p.repeat(ctx, r, job, run); err != nil {
 		return nil, err
 	}
 	return recorded(side, file, job, res, &res.Passes[len(res.Passes)-1]), nil
@@ -185,17 +185,6 @@ func (p *Plan) Job(side Side) Job {
 func (r *Run) note(s string) {
 	if s != "" && !slices.Contains(r.Notes, s) {
 		r.Notes = append(r.Notes, s)
-	}
-}
-
-// warn turns an engine's warnings into notes.
-func (r *Run) warn(res *Result) {
-	for _, w := range res.Warnings {
-		r.note(res.Info.Engine + ": " + w)
-		r.Warnings = append(r.Warnings, res.Info.Engine+": "+w)
-	}
-	if res.More > 0 {
-		r.note(fmt.Sprintf("%s: %d more of these", res.Info.Engine, res.More))
 	}
 }
 

@@ -157,11 +157,14 @@ func TestPlanNotes(t *testing.T) {
 	all := strings.Join(run.Notes, "\n")
 	for _, want := range []string{
 		"reference gives other logits while recording than without it, first at step 1",
-		"reference: kernel k wrote past the end", "ours: 2 more of these",
+		"reference: kernel k (tap s0000.l00.q_rope) wrote past the end; 7 launches of q_rope in all did so",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("notes lack %q:\n%s", want, all)
 		}
+	}
+	if len(run.Warnings) != 1 || run.Warnings[0].Tap != "q_rope" || run.Warnings[0].Times != 7 {
+		t.Errorf("ours is warned of %v", run.Warnings)
 	}
 }
 

@@ -25,7 +25,7 @@ type Unstable struct {
 // with another seed for whatever a correct engine must not depend on, and
 // compares the recordings bit for bit. It returns what differs, in execution
 // order, and the file of the first run that differs, so that it can be judged.
-func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, string, error) {
+func (p *Plan) repeat(ctx context.Context, r *Runner, job Job, run *Run) ([]Unstable, string, error) {
 	first, kept := job.Passes[0].Trace, ""
 	job.Passes = []Pass{job.Passes[0]}
 	counts := map[tap.Key]int{}
@@ -33,9 +33,11 @@ func (p *Plan) repeat(ctx context.Context, r *Runner, job Job) ([]Unstable, stri
 		again := filepath.Join(p.Dir, fmt.Sprintf("repeat-%d.safetensors", i+1))
 		job.Passes[0].Name, job.Passes[0].Trace = fmt.Sprintf("repeat %d", i+1), again
 		job.Spec.Seed = p.Spec.Seed + uint64(i)
-		if _, err := r.Do(ctx, job); err != nil {
+		res, err := r.Do(ctx, job)
+		if err != nil {
 			return nil, "", err
 		}
+		run.warn(res, true)
 		differ, err := Differing(first, again)
 		if err != nil {
 			return nil, "", err

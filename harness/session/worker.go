@@ -93,7 +93,7 @@ func work(r io.Reader, out *frames, open Opener) (*Result, error) {
 		}
 		res.Passes = append(res.Passes, *p)
 	}
-	res.warn(eng.Warnings())
+	res.Warnings = perTap(eng.Warnings())
 	return res, nil
 }
 

@@ -71,20 +71,12 @@ func Logits(r *trace.Reader, step int) ([][]float32, error) {
 	return slices.Collect(slices.Chunk(all, d.V)), nil
 }
 
-// choose lets a wrong choice count: it is a divergence, the first one when no op
-// was wrong up to its step.
+// choose lets wrong choices count.
 func (r *Result) choose() {
 	if len(r.Choices) == 0 {
 		return
 	}
 	c := r.Choices[0]
-	r.Outcome = Divergence
-	if r.First != nil && r.First.Key.Step <= c.Step {
-		return
-	}
-	r.First = &Tap{
-		Key: tap.At(c.Step, tap.NoLayer, tap.ResultOutput), Status: Introduced, Why: c.Why(),
-		OpOurs: math.NaN(), OpRef: math.NaN(), Allowance: math.NaN(), Drift: Metrics{NMSE: math.NaN(), MaxAbs: math.NaN(), Cos: math.NaN()},
-		Peak: Peak{Index: []int{c.Row, int(c.Chosen)}, Ours: c.ChosenLogit, Reference: math.NaN(), Oracle: math.NaN()},
-	}
+	r.Break(tap.At(c.Step, tap.NoLayer, tap.ResultOutput), c.Why(),
+		Peak{Index: []int{c.Row, int(c.Chosen)}, Ours: c.ChosenLogit, Reference: math.NaN(), Oracle: math.NaN()})
 }

@@ -200,7 +200,7 @@ func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, p
 			}
 		}
 		if len(res.Warnings) > 0 {
-			f.report(res.Warnings[0], reached)
+			f.report(res.Warnings[0].String(), reached)
 		}
 		if f.Fate == Survived && seed == 0 {
 			err = t.changes(f, file)

@@ -141,7 +141,7 @@ func (p printer) first() {
 		name  string
 		value Number
 	}{{"ours", d.Ours}, {"reference", d.Reference}, {"oracle", d.Oracle}} {
-		if !math.IsNaN(float64(v.value)) || v.name == "ours" {
+		if !math.IsNaN(float64(v.value)) || v.name == "ours" && len(d.Index) > 0 {
 			p.line("  %-10s %s", v.name, v.value.Value())
 		}
 	}
@@ -196,6 +196,9 @@ func (p printer) indented(label, text string) {
 func (c Cause) Words() string {
 	if c.Status == string(diagnose.Unexplained) {
 		return c.Title
+	}
+	if math.IsNaN(float64(c.Residual)) { // a rule, and not a value, is broken
+		return c.Title + " (" + c.Status + ")"
 	}
 	sure := fmt.Sprintf("%s: recomputing it so leaves %s", c.Status, c.Residual.Amount())
 	if c.RunnerUp != "" {

@@ -55,8 +55,7 @@ type Device struct {
 	order   uint32
 	kernels map[string]kernels.Kernel
 	library *library
-	// guardZone is what an untouched guard zone holds.
-	guardZone []byte
+	zones   map[uint16][]byte // what untouched guard zones hold, by pattern
 
 	mu         sync.Mutex
 	buffers    []*buffer
@@ -103,9 +102,7 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 
 // newDevice returns a device that runs a library's kernels in forward order.
 func newDevice(lib *library, list []kernels.Kernel, options Options) *Device {
-	d := &Device{options: options, library: lib, kernels: map[string]kernels.Kernel{},
-		guardZone: make([]byte, 2*guardBytes+bufferAlign)}
-	fill(d.guardZone, options.guard())
+	d := &Device{options: options, library: lib, kernels: map[string]kernels.Kernel{}, zones: map[uint16][]byte{}}
 	for _, k := range list {
 		d.kernels[k.Name] = k
 	}

@@ -25,7 +25,7 @@ func TestBadLaunches(t *testing.T) {
 		{"zero sizes mean one", func(l *device.Launch) { l.Block = device.Dim3{} }, ""},
 		{"largest block", func(l *device.Launch) { l.Block = device.Dim3{X: 1024} }, ""},
 		{"unknown kernel", func(l *device.Launch) { l.Kernel = "writeshifted" },
-			"kernel writeshifted (tap s0000.l00.inp_embd): there is no such kernel; there are assert_below, count, "},
+			"kernel writeshifted (tap s0000.l00.inp_embd): there is no such kernel; there are add_too_many, assert_below, "},
 		{"too few arguments", func(l *device.Launch) { l.Args = l.Args[:2] }, "2 arguments for 3 parameters (y, n, shift)"},
 		{"float for int", func(l *device.Launch) { l.Args[1] = device.Float(3) }, "argument n is a float; the kernel declares int n"},
 		{"int for pointer", func(l *device.Launch) { l.Args[0] = device.Int(3) }, "argument y is a int; the kernel declares float * y"},

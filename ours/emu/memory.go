@@ -29,6 +29,7 @@ type buffer struct {
 	data    []byte
 	before  []byte // guard zones
 	after   []byte
+	guard   uint16 // what the zones hold until something strays there
 
 	wide map[wideKey][]float32 // parts seen as f32 by GEMM; see widen.go
 }
@@ -65,11 +66,11 @@ func (d *Device) Alloc(n int, label string) (device.Buffer, error) {
 		first = inner - roundUp(n, edgeAlign)
 	}
 	b := &buffer{owner: d, label: label, mapping: mapping, before: used[:first],
-		data: used[first : first+n : first+n], after: used[first+n:]}
+		data: used[first : first+n : first+n], after: used[first+n:], guard: d.options.guard(len(d.buffers))}
 	if d.options.Checks {
-		fill(b.before, d.options.guard())
+		fill(b.before, b.guard)
 		fill(b.data, d.options.unused())
-		fill(b.after, d.options.guard())
+		fill(b.after, b.guard)
 	}
 	d.buffers = append(d.buffers, b)
 	return b, nil
@@ -145,18 +146,29 @@ func (d *Device) checkGuards(list []*buffer, kernel string, at tapKey) []Violati
 	for _, b := range list {
 		// The zone after the data starts with the pattern's low half, as fill
 		// does, whatever the parity of its address.
-		if first, end, ok := damage(b.after, d.guardZone); !ok {
+		if first, end, ok := damage(b.after, d.zone(b.guard)); !ok {
 			found = append(found, Violation{kernel, at, fmt.Sprintf("wrote %d bytes past the end of buffer %q (%d bytes), at offset %d",
 				end-first, b.label, len(b.data), len(b.data)+first)})
-			fill(b.after, d.options.guard())
+			fill(b.after, b.guard)
 		}
-		if first, end, ok := damage(b.before, d.guardZone); !ok {
+		if first, end, ok := damage(b.before, d.zone(b.guard)); !ok {
 			found = append(found, Violation{kernel, at, fmt.Sprintf("wrote %d bytes before the start of buffer %q, at offset %d",
 				end-first, b.label, first-len(b.before))})
-			fill(b.before, d.options.guard())
+			fill(b.before, b.guard)
 		}
 	}
 	return found
+}
+
+// zone is what an untouched guard zone of a pattern holds, as long as any.
+func (d *Device) zone(pattern uint16) []byte {
+	z := d.zones[pattern]
+	if z == nil {
+		z = make([]byte, 2*guardBytes+bufferAlign)
+		fill(z, pattern)
+		d.zones[pattern] = z
+	}
+	return z
 }
 
 // locate says where an address lies relative to the nearest buffer.

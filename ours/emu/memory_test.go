@@ -265,3 +265,22 @@ func TestOrdinaryMemory(t *testing.T) {
 	err := b.run("write_shifted", 1, 128, at(y), device.Int(100), device.Int(1))
 	wantError(t, err, `past the end of buffer "y"`)
 }
+
+// A kernel that strays past the ends of all its buffers alike writes what it
+// read there; that is found whatever memory is filled with.
+func TestStraysAlike(t *testing.T) {
+	for _, options := range []Options{{}, {Ordinary: true}, {Huge: 1}, {Huge: -1}} {
+		options.Checks, options.Strict = true, true
+		b := open(t, options, "memory.cu")
+		const n = 100
+		x, y, z := b.alloc(4*n, "x"), b.alloc(4*n, "y"), b.alloc(4*n, "z")
+		for name, args := range map[string][]device.Arg{
+			"add_too_many":  {at(x), at(y), at(z), device.Int(n)},
+			"copy_too_many": {at(x), at(z), device.Int(n)},
+		} {
+			if err := b.run(name, 1, 128, args...); err == nil {
+				t.Errorf("%s under %+v: nothing was found", name, options)
+			}
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 // The payloads differ so that their origin can be told.
 const (
 	poisonPattern = 0x7fd5 // memory that nothing was written to yet (block.h: POISON)
-	guardPattern  = 0x7fea // guard zones (block.h: GUARD)
+	guardPattern  = 0x7fea // margins of shared memory (block.h: GUARD)
 	// ordinaryPattern is a finite number instead: 1 as f16, 0.0078 as bf16 and f32.
 	ordinaryPattern = 0x3c00
 	// hugePattern is the largest f16, and 2.7e36 as bf16 and f32; with the sign
@@ -42,8 +42,23 @@ func freshPattern(n int) uint16 {
 // shuffle gives that no lane takes part in.
 func (o Options) unused() uint16 { return o.instead(poisonPattern) }
 
-// guard is what guard zones hold.
-func (o Options) guard() uint16 { return o.instead(guardPattern) }
+// guard is what the guard zones of the n-th buffer hold. It differs from buffer
+// to buffer: what strays past the ends of several reads one's zone, and what it
+// makes of that - NaN keeps the payload of the operand it came from - must not
+// be what another's zone holds anyway.
+func (o Options) guard(n int) uint16 {
+	const first, count = 0xffc1, 60 // quiet NaNs with the sign bit, unlike all other patterns
+	step := uint16(n % count)
+	switch {
+	case o.Ordinary:
+		return ordinaryPattern + 1 + step
+	case o.Huge > 0:
+		return hugePattern - 1 - step
+	case o.Huge < 0:
+		return (hugePattern - 1 - step) | signBit
+	}
+	return first + step
+}
 
 // instead is the number that the options ask for instead of a NaN.
 func (o Options) instead(nan uint16) uint16 {

@@ -62,3 +62,20 @@ extern "C" __global__ void dynamic_overrun(int *y, int index) {
     staged[index] = 1;
     *y = 1;
 }
+
+// z[i] = x[i] + y[i], one element too many: what lies past the end of all three
+// is added up and written.
+extern "C" __global__ void add_too_many(const float *x, const float *y, float *z, int n) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i <= n) {
+        z[i] = x[i] + y[i];
+    }
+}
+
+// The same without arithmetic.
+extern "C" __global__ void copy_too_many(const float *x, float *z, int n) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i <= n) {
+        z[i] = x[i];
+    }
+}

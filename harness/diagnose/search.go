@@ -18,7 +18,7 @@ type candidate struct {
 	order   int // place in the search: fewer mistakes first, the more common of them first
 	variant oracle.Variant
 	outcome
-	inert bool // changes nothing in the recording it was screened on
+	inert bool // changes nothing in the recordings that are asked about it
 }
 
 // id joins the mistakes' IDs.
@@ -98,7 +98,7 @@ func anySettles(list []*candidate) bool {
 
 // combine adds each single to each of the candidates, the likelier first, most
 // at the most. Mistakes made together are about different aspects and each
-// changes the smallest recording.
+// changes something.
 func combine(base, singles []*candidate, most int) []*candidate {
 	rank := map[*Hypothesis]int{} // place within its aspect
 	place := map[*Hypothesis]int{}
@@ -153,11 +153,12 @@ const whole = "whole"
 // level tries candidates: on the smallest recording first, then those that
 // hold there on the whole sample, or, if none does, the best few.
 func (e *experiment) level(list []*candidate) ([]*candidate, error) {
+	telling := e.telling()
 	err := e.each(list, func(c *candidate) error {
 		var err error
 		c.outcome, err = e.try(c.variant, e.sample[:1], math.Inf(1))
 		if err == nil && len(c.parts) == 1 {
-			c.inert, err = e.spares(c.variant, []recording{e.sample[0].righted()})
+			c.inert, err = e.spares(c.variant, telling)
 		}
 		return err
 	})
@@ -188,6 +189,24 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 		}
 		return err
 	})
+}
+
+// workOfTelling bounds what recomputing a recording may take to be asked of
+// every mistake whether it changes anything, in multiplications.
+const workOfTelling = 10e6
+
+// telling are the recordings, as they should have been, of which a mistake
+// changes at least one to be of any account: the smallest and, as a single
+// token has no rows to mix up, the largest where it is of more tokens.
+func (e *experiment) telling() []recording {
+	first, last := e.sample[0], e.sample[len(e.sample)-1]
+	list := []recording{first.righted()}
+	dims := e.bench.Ours.Dims
+	if dims(last.key.Step).T > dims(first.key.Step).T &&
+		e.bench.cost(last.key, last.right.Inputs, last.right.Composed) <= workOfTelling {
+		list = append(list, last.righted())
+	}
+	return list
 }
 
 // hopeless is the residual of a recording above which the others are not

@@ -22,8 +22,8 @@ func locate(path qwen2.Path, t tap.Tap) report.Place {
 	found, err := kernels.ForTap(t)
 	found = slices.DeleteFunc(found, func(k kernels.Kernel) bool { return !path.Runs(k.File) })
 	if err != nil || len(found) == 0 {
-		file, function := "ours/qwen2/launch.go", "linear"
-		return report.Place{File: &file, Function: &function}
+		file, line, function := qwen2.ProjectionPlace()
+		return report.Place{File: &file, Line: &line, Function: &function}
 	}
 	return place(found[0])
 }

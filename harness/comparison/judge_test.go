@@ -9,6 +9,7 @@ import (
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
+	"attndiff/traces/gguf"
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -47,15 +48,15 @@ func record(t *testing.T, spec session.Spec, model session.Model) string {
 	return path
 }
 
-// A run is judged alone when it hides nothing; where it holds NaN from memory
-// that nobody wrote, a second run shows what the first could not.
-func TestJudge(t *testing.T) {
+// tiny opens the tiny synthetic model and llama.cpp's recording of it.
+func tiny(t *testing.T) (*gguf.File, session.Model, *trace.Reader) {
+	t.Helper()
 	path := synthtest.Tiny(t, "F16")
 	m, err := engines.OpenModel(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	t.Cleanup(func() { m.Close() })
 	sum, err := m.SHA256()
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +66,14 @@ func TestJudge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ref.Close()
+	t.Cleanup(func() { ref.Close() })
+	return m, id, ref
+}
+
+// A run is judged alone when it hides nothing; where it holds NaN from memory
+// that nobody wrote, a second run shows what the first could not.
+func TestJudge(t *testing.T) {
+	m, id, ref := tiny(t)
 	for _, c := range []struct {
 		faults string // planted in ours
 		again  int    // times that ours is to run again
@@ -78,7 +86,7 @@ func TestJudge(t *testing.T) {
 		{"cache-not-written-in-decode,no-scale", 1, "kq_soft_max k_cache v_cache"},
 	} {
 		t.Run(c.faults, func(t *testing.T) {
-			spec := session.Spec{Engine: engines.OursEmu, Model: path, KV: "f16"}
+			spec := session.Spec{Engine: engines.OursEmu, Model: m.Path, KV: "f16"}
 			if c.faults != "" {
 				spec.Faults = strings.Split(c.faults, ",")
 			}

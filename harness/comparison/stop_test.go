@@ -9,29 +9,12 @@ import (
 	"attndiff/harness/comparison"
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
-	"attndiff/traces/synth/synthtest"
-	"attndiff/traces/trace"
 )
 
 // Judging and explaining end at once when they are told to, with one error.
 func TestStop(t *testing.T) {
-	path := synthtest.Tiny(t, "F16")
-	m, err := engines.OpenModel(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	sum, err := m.SHA256()
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := session.Model{Name: m.Name, SHA256: sum}
-	ref, err := trace.Open(record(t, session.Spec{Engine: engines.LlamaCPU, Model: path, KV: "f16"}, id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ref.Close()
-	ours := record(t, session.Spec{Engine: engines.OursEmu, Model: path, KV: "f16", Faults: []string{"no-scale"}}, id)
+	m, id, ref := tiny(t)
+	ours := record(t, session.Spec{Engine: engines.OursEmu, Model: m.Path, KV: "f16", Faults: []string{"no-scale"}}, id)
 
 	var stop atomic.Bool
 	j := comparison.Judge{Reference: ref, Model: m, Stop: func() error {

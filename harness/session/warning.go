@@ -44,8 +44,6 @@ func perTap(list []Warning) []Warning {
 func (r *Run) warn(res *Result, ours bool) {
 	for _, w := range res.Warnings {
 		r.note(res.Info.Engine + ": " + w.String())
-	}
-	for _, w := range res.Warnings {
 		if ours && !slices.ContainsFunc(r.Warnings, func(o Warning) bool { return o.Tap == w.Tap }) {
 			r.Warnings = append(r.Warnings, w)
 		}

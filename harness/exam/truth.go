@@ -53,7 +53,7 @@ func locate(model *gguf.File, others []faults.Fault, ordinary bool, run *compari
 		if c.same {
 			return nil
 		}
-		if c.nmse <= certain*allowed[k] {
+		if !c.hides && c.nmse <= certain*allowed[k] {
 			truth.May = append(truth.May, k)
 			if faint == "" {
 				faint = fmt.Sprintf("changes %s by %.1g, where rounding may be %.1g", k, c.nmse, allowed[k])
@@ -97,29 +97,38 @@ func widen(dst []float32, dt trace.DType, raw []byte) []float32 {
 
 // change is how an op's result differs from the one recorded.
 type change struct {
-	same  bool    // bit for bit, where the op done right gives a number
+	same  bool    // bit for bit, and not finite in the same places
+	hides bool    // the recording holds numbers where the op done right gives none
 	blind bool    // it gives none anywhere
-	nmse  float64 // of the recording against the op done right
+	nmse  float64 // of the recording against the op done right, where that gives numbers
 }
 
 // compare measures a recording against the op done right on the same inputs.
-// Where the op done right gives NaN its inputs are none: whatever ours holds
-// there, nothing tells it from right, and neither says anything.
+// Where the op done right gives NaN or an infinity, its inputs leave it no
+// choice: a number there is a change, and so is the other infinity; which of
+// NaN and an infinity it is says nothing.
 func compare(right, recorded []float32, shape []int) change {
 	if len(right) != len(recorded) {
 		return change{nmse: math.Inf(1)}
 	}
 	c := change{same: true, blind: true}
-	for i := range right {
-		nan := right[i] != right[i]
-		c.same = c.same && (nan || right[i] == recorded[i])
-		c.blind = c.blind && nan
-		if nan {
-			right[i], recorded[i] = 0, 0
+	for i, want := range right {
+		got := recorded[i]
+		if finite(want) {
+			c.blind = false
+			c.same = c.same && want == got
+			continue
 		}
+		nan := want != want || got != got
+		if finite(got) || !nan && want != got {
+			c.same, c.hides = false, true
+		}
+		right[i], recorded[i] = 0, 0
 	}
 	if !c.same {
 		c.nmse = verdict.Measure(recorded, right, shape).NMSE
 	}
 	return c
 }
+
+func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }

@@ -1,6 +1,7 @@
 package exam
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -119,6 +120,35 @@ func TestLocate(t *testing.T) {
 				}
 			} else if truth.Must[0] != tt.first {
 				t.Errorf("starts at %s, want %s", truth.Must[0], tt.first)
+			}
+		})
+	}
+}
+
+func TestCompare(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	tests := []struct {
+		name               string
+		right, recorded    []float32
+		same, hides, blind bool
+		finite             bool // nmse is
+	}{
+		{"the same", []float32{1, 2}, []float32{1, 2}, true, false, false, true},
+		{"another number", []float32{1, 2}, []float32{1, 3}, false, false, false, true},
+		{"NaN for a number", []float32{1, 2}, []float32{1, nan}, false, false, false, false},
+		{"NaN for NaN", []float32{1, nan}, []float32{1, nan}, true, false, false, true},
+		{"a number for NaN", []float32{1, nan}, []float32{1, 2}, false, true, false, true},
+		{"a number for NaN everywhere", []float32{nan, nan}, []float32{1, 2}, false, true, true, true},
+		{"a number for an infinity", []float32{1, inf}, []float32{1, 2}, false, true, false, true},
+		{"the other infinity", []float32{1, inf}, []float32{1, -inf}, false, true, false, true},
+		{"NaN for an infinity", []float32{1, inf}, []float32{1, nan}, true, false, false, true},
+		{"an infinity beside rounding", []float32{1, inf}, []float32{1.0000001, inf}, false, false, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := compare(tt.right, tt.recorded, []int{1, 2})
+			if c.same != tt.same || c.hides != tt.hides || c.blind != tt.blind || finite(float32(c.nmse)) != tt.finite {
+				t.Errorf("%+v", c)
 			}
 		})
 	}

@@ -79,7 +79,9 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 		}
 		sum, seen := 0.0, 0
 		for c := range in {
-			if z[c] > math.Inf(-1) || math.IsNaN(z[c]) {
+			// Where no visible score is above -Inf their maximum is -Inf too, and
+			// the difference NaN.
+			if z[c] > math.Inf(-1) || math.IsNaN(z[c]) || math.IsInf(peak, -1) && s.Visible(past, t, c) {
 				out[c] = s.exp(z[c] - peak)
 				seen++
 			}
@@ -156,9 +158,9 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 			out := (t*heads + h) * dim
 			for c, pv := range prow {
 				vi := c*kvHeads + g
-				// A kernel that multiplies masked columns too gets NaN from a
-				// value that is NaN already: nothing to hold against it.
-				if pv == 0 && whole[vi] {
+				// Zero times a value that is not finite is NaN: llama.cpp
+				// multiplies masked columns too, others leave them out.
+				if pv == 0 && (whole[vi] || s.SkipsMasked) {
 					continue
 				}
 				own := narrowed[c] + (dotNoise(cells)+a.values.dot+a.values.matrix)*pv*pv + p.noiseAt(pi*cells+c)

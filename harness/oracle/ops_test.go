@@ -206,3 +206,22 @@ func TestMaskedColumnOfNaN(t *testing.T) {
 		t.Errorf("0 * NaN adds up to %v, want no claim", y.V[0])
 	}
 }
+
+// TestSoftMaxOfInfinities: where no visible score is above -Inf the formula
+// takes -Inf from -Inf; one score above it leaves the others nothing.
+func TestSoftMaxOfInfinities(t *testing.T) {
+	low := math.Inf(-1)
+	for _, c := range []struct{ scores, want []float64 }{
+		{[]float64{low, low, 5}, []float64{math.NaN(), math.NaN(), 0}},
+		{[]float64{low, 1, 5}, []float64{0, 1, 0}},
+		{[]float64{math.Inf(1), 1, 5}, []float64{math.NaN(), math.NaN(), 0}},
+	} {
+		y := softMax(Rows{N: 1, Width: 3, V: c.scores}, 1, 1, Default(hp))
+		for i, want := range c.want {
+			if got := y.V[i]; got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Errorf("%v: %v, want %v", c.scores, y.V, c.want)
+				break
+			}
+		}
+	}
+}

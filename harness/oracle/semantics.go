@@ -82,6 +82,9 @@ type Semantics struct {
 	ScoreScale float64
 	// KVHead maps a query head to its key/value head.
 	KVHead func(h, heads, kvHeads int) int
+	// SkipsMasked leaves columns of probability 0 out of the weighted sum; they
+	// are multiplied, which shows where their values are not finite.
+	SkipsMasked bool
 	// Accumulate adds a product to a running sum in the scores, the weighted sum
 	// and the projections: sum + product, without the rounding of any type.
 	Accumulate func(sum, product float64) float64

@@ -10,6 +10,8 @@
 // allowance, max(4*op_ref, floor), on the whole tensor, on its worst row or on
 // its largest channel; the floor is the rounding noise that package oracle
 // derives for the op. Each op is judged alone, so one run finds all wrong ones.
+// NaN and infinities are wrong where the op's own inputs make numbers, and
+// numbers are wrong where they make NaN or infinities.
 //
 // The package knows numbers and statuses. It must not know how engines run,
 // why an op is wrong, or how a verdict is printed.

@@ -49,13 +49,13 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	}
 	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith)}
 	if model != nil {
-		hp := model.Hparams
+		j.hp, j.weights = model.Hparams, oracle.GGUF(model)
 		for _, r := range []*trace.Reader{ref, ours} {
 			if err := fits(r, model); err != nil {
 				return nil, err
 			}
 		}
-		j.oracle = oracle.New(oracle.GGUF(model), hp, oracle.Default(hp))
+		j.oracle = oracle.New(j.weights, j.hp, oracle.Default(j.hp))
 		j.refSide = oracle.NewSide(ref, refArith, j.oursHas)
 		j.oursSide = oracle.NewSide(ours, oursArith, nil)
 	}
@@ -83,6 +83,8 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 
 type judge struct {
 	ref, ours         *trace.Reader
+	hp                trace.Hparams // of the model, with which the oracle works
+	weights           oracle.Weights
 	oracle            *oracle.Oracle
 	refSide, oursSide *oracle.Side
 	refArith          oracle.Arithmetic
@@ -200,14 +202,25 @@ func (j *judge) batch(keys []tap.Key) ([]Tap, error) {
 	if err != nil {
 		return nil, err
 	}
+	voices := make([]*voice, len(reqs))
+	for i, r := range reqs {
+		from, arith := j.ours, j.oursArith
+		if i >= n {
+			from, arith = j.ref, j.refArith
+		}
+		if voices[i], err = hear(from, arith, r.Key, values[i], turned[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.skipMasked(reqs, voices); err != nil {
+		return nil, err
+	}
 	ours, refs := map[tap.Key]*voice{}, map[tap.Key]*voice{}
 	for i, r := range reqs {
-		into, from, arith := ours, j.ours, j.oursArith
-		if i >= n {
-			into, from, arith = refs, j.ref, j.refArith
-		}
-		if into[r.Key], err = hear(from, arith, r.Key, values[i], turned[i]); err != nil {
-			return nil, err
+		if i < n {
+			ours[r.Key] = voices[i]
+		} else {
+			refs[r.Key] = voices[i]
 		}
 	}
 	for i := range taps {

@@ -222,6 +222,36 @@ func TestJudge(t *testing.T) {
 			[]tap.Tap{tap.VCache}, tap.At(2, 1, tap.VCache)},
 		{"one NaN", honest, spoil(tap.At(1, 0, tap.FFNUp), func(v []float64) { v[7] = math.NaN() }),
 			[]tap.Tap{tap.FFNUp}, tap.At(1, 0, tap.FFNUp)},
+		{"a number made of NaN", honest, func(k tap.Key, v []float64) {
+			switch k {
+			case tap.At(1, 0, tap.FFNUp):
+				v[7] = math.NaN()
+			case tap.At(1, 0, tap.FFNSwiglu):
+				v[7] = 0.5
+			}
+		}, []tap.Tap{tap.FFNUp, tap.FFNSwiglu}, tap.At(1, 0, tap.FFNUp)},
+		{"an infinity of the other sign", honest, func(k tap.Key, v []float64) {
+			switch k {
+			case tap.At(1, 1, tap.QProj):
+				v[3] = math.Inf(1)
+			case tap.At(1, 1, tap.QBias):
+				v[3] = math.Inf(-1)
+			}
+		}, []tap.Tap{tap.QProj, tap.QBias}, tap.At(1, 1, tap.QProj)},
+		{"NaN in a masked column, multiplied", honest, spoil(tap.At(0, 1, tap.VBias), func(v []float64) { v[len(v)-1] = math.NaN() }),
+			[]tap.Tap{tap.VBias}, tap.At(0, 1, tap.VBias)},
+		{"NaN in a masked column, left out", with(func(s *oracle.Semantics) { s.SkipsMasked = true }, tap.KQV),
+			spoil(tap.At(0, 1, tap.VBias), func(v []float64) { v[len(v)-1] = math.NaN() }),
+			[]tap.Tap{tap.VBias}, tap.At(0, 1, tap.VBias)},
+		{"a masked column left out and another head wrong", with(func(s *oracle.Semantics) { s.SkipsMasked = true }, tap.KQV),
+			func(k tap.Key, v []float64) {
+				switch k {
+				case tap.At(0, 1, tap.VBias):
+					v[len(v)-1] = math.NaN()
+				case tap.At(0, 1, tap.KQV):
+					v[model.Hparams.NHead*model.Hparams.HeadDim-1] += 0.5 // of the first token, which does not see the NaN
+				}
+			}, []tap.Tap{tap.VBias, tap.KQV}, tap.At(0, 1, tap.VBias)},
 		{"masked probability", honest, spoil(tap.At(0, 1, tap.KQSoftMax), func(v []float64) { v[4] = 1e-30 }),
 			[]tap.Tap{tap.KQSoftMax}, tap.At(0, 1, tap.KQSoftMax)},
 		{"one head of one token", honest, spoil(tap.At(0, 1, tap.KQV), func(v []float64) {

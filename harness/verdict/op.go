@@ -11,7 +11,8 @@ import (
 
 // opError is one side's error at one op: what it recorded against the oracle
 // computed from its own inputs. Elements whose oracle is not finite, because
-// the inputs were not, carry no information about this op and are left out.
+// the inputs were not, say only that ours must not be finite either, and are
+// left out of the sums.
 type opError struct {
 	dtype              trace.DType // that the values were rounded to
 	err, energy, noise float64     // sums of squares over the tensor
@@ -24,6 +25,7 @@ type opError struct {
 	beyond             float64 // the same, with stored roundings that turned counted as noise
 	turned             float64 // the largest of the rows' turned
 	blind              bool    // some elements' oracle is not finite
+	odd                int     // flat index of the first element that is finite where the oracle is not, or the reverse; -1 for none
 	broken             string  // an exact rule that does not hold, with its place
 }
 
@@ -53,10 +55,13 @@ func compare(got []float64, dt trace.DType, want oracle.Value, turned []float64)
 	if n := len(want.Shape); n > 0 {
 		width = max(want.Shape[n-1], 1)
 	}
-	o := &opError{dtype: dt, rows: make([]squares, (len(got)+width-1)/width), peakErr: -1}
+	o := &opError{dtype: dt, rows: make([]squares, (len(got)+width-1)/width), peakErr: -1, odd: -1}
 	energy := make([]float64, width)
 	for i, x := range got {
 		y := want.Data[i]
+		if o.odd < 0 && !sameKind(x, y) {
+			o.odd = i
+		}
 		if !finite(y) {
 			o.blind = true
 			continue
@@ -123,6 +128,24 @@ func exactRule(want oracle.Value, i int, x, y float64) string {
 	return fmt.Sprintf("must equal its source bit for bit; at %v it is %.9g, want %.9g", at, x, y)
 }
 
+// sameKind reports whether x is finite where y is, and no infinity where y is
+// the other one. NaN and an infinity are of one kind: which of them comes out
+// can hang on the order of a sum.
+func sameKind(x, y float64) bool {
+	return finite(x) == finite(y) && !(math.IsInf(x, 0) && math.IsInf(y, 0) && x != y)
+}
+
+// unlike words the element that is of another kind than the oracle's.
+func (t *Tap) unlike(at []int, x, y float64) string {
+	switch {
+	case finite(y):
+		return fmt.Sprintf("not finite at %v (%d NaN, %d Inf)", at, t.Drift.NaNA, t.Drift.InfA)
+	case finite(x):
+		return fmt.Sprintf("%.6g at %v, where its own inputs are not finite and make it %v", x, at, y)
+	}
+	return fmt.Sprintf("%v at %v, where its own inputs make it %v", x, at, y)
+}
+
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // valid reports whether the oracle speaks this model's semantics: the
@@ -132,5 +155,5 @@ func (o *opError) valid() bool {
 	for _, r := range o.rows {
 		turned += r.turned
 	}
-	return o.broken == "" && o.err <= oracle.Confidence*max(o.noise, turned) && o.beyond <= rowConfidence
+	return o.broken == "" && o.odd < 0 && o.err <= oracle.Confidence*max(o.noise, turned) && o.beyond <= rowConfidence
 }

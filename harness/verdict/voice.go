@@ -12,8 +12,9 @@ import (
 // voice is one side at one recording: what it recorded, and what the oracle
 // makes of the inputs it recorded.
 type voice struct {
-	got  []float64
-	want oracle.Value
+	got    []float64
+	want   oracle.Value
+	turned []float64 // [oracle.Oracle.Turned], nil where no cache was composed
 	*opError
 }
 
@@ -24,7 +25,7 @@ func hear(r *trace.Reader, a oracle.Arithmetic, k tap.Key, want oracle.Value, tu
 	if err != nil {
 		return nil, err
 	}
-	return &voice{got, want, compare(got, stored(a, info.DType, got), want, turned)}, nil
+	return &voice{got, want, turned, compare(got, stored(a, info.DType, got), want, turned)}, nil
 }
 
 // judge judges one recording against the oracle. ref is nil when the reference
@@ -46,8 +47,11 @@ func (t *Tap) judge(own, ref *voice) {
 			t.Status, t.Allowance = NoOracle, oracle.Confidence*ratio(ref.noise, ref.energy)
 			t.Why = fmt.Sprintf("oracle not valid for this model at tap %s: the reference itself differs by NMSE %.3g, allowed %.3g",
 				t.Key.Tap, ref.nmse(), t.Allowance)
-			if ref.broken != "" {
+			switch {
+			case ref.broken != "":
 				t.Why += "; " + ref.broken
+			case ref.odd >= 0:
+				t.Why += fmt.Sprintf("; at %v it has %v, the oracle %v", unravel(ref.odd, want.Shape), ref.got[ref.odd], ref.want.Data[ref.odd])
 			}
 			return
 		}
@@ -56,9 +60,13 @@ func (t *Tap) judge(own, ref *voice) {
 	if t.Why == "" && t.Key.Tap == tap.KQSoftMax {
 		t.Why = own.rowSums()
 	}
-	if bad := firstNonFinite(own.got, want.Data); bad >= 0 {
-		t.Why = fmt.Sprintf("not finite at %v (%d NaN, %d Inf)", unravel(bad, want.Shape), t.Drift.NaNA, t.Drift.InfA)
-		t.Peak = Peak{Index: unravel(bad, want.Shape), Ours: own.got[bad], Reference: t.Peak.Reference, Oracle: want.Data[bad]}
+	if own.odd >= 0 {
+		at, x, y := unravel(own.odd, want.Shape), own.got[own.odd], want.Data[own.odd]
+		t.Why = t.unlike(at, x, y)
+		t.Peak = Peak{Index: at, Ours: x, Reference: math.NaN(), Oracle: y}
+		if ref != nil {
+			t.Peak.Reference = ref.got[own.odd]
+		}
 	}
 	if t.Why != "" {
 		t.Status = Introduced
@@ -84,17 +92,6 @@ func energy(v []float64) float64 {
 		sum += x * x
 	}
 	return sum
-}
-
-// firstNonFinite is the first element that is NaN or Inf although the oracle,
-// from the same inputs, is finite; -1 when there is none.
-func firstNonFinite(got, want []float64) int {
-	for i, x := range got {
-		if !finite(x) && finite(want[i]) {
-			return i
-		}
-	}
-	return -1
 }
 
 // rowSums checks that each softmax row sums to 1, as far as its elements'

@@ -47,7 +47,7 @@ func openEmu(spec session.Spec) (session.Engine, error) {
 // every launch.
 func Emulate(spec session.Spec, src kernels.Source, watch func(device.Launch)) (session.Engine, error) {
 	return openOurs(spec, src, func(src kernels.Source) (opened, error) {
-		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Watch: watch}
+		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Bounds: spec.Bounds, Watch: watch}
 		if spec.Seed != 0 {
 			options.Order, options.Seed = "shuffle", int64(spec.Seed)
 			odd := spec.Seed % 2

@@ -61,6 +61,9 @@ type Spec struct {
 	// Ordinary has memory that nobody wrote hold an ordinary number instead of
 	// NaN, where the engine can choose.
 	Ordinary bool `json:"ordinary_memory,omitempty"`
+	// Bounds has a kernel stopped at an index outside of an array of its own,
+	// where the engine can. Code compiled for it rounds differently.
+	Bounds bool `json:"bounds,omitempty"`
 }
 
 // Opener opens the engine that a spec names. It runs in the worker.

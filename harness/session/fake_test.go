@@ -93,7 +93,7 @@ func (f *fake) IsEOG(id int32) bool { return id == fakeEOG }
 func (f *fake) Close() error        { return nil }
 
 func (f *fake) Warnings() []Warning {
-	if f.has("warn") {
+	if f.has("warn") || f.has("bounds") && f.spec.Bounds {
 		return slices.Repeat([]Warning{{Kernel: "k", At: "s0000.l00.q_rope", Tap: "q_rope", What: "wrote past the end"}}, 7)
 	}
 	return nil

@@ -122,6 +122,7 @@ func (p *Plan) follow(ctx context.Context, r *Runner, side Side, role string, le
 	job.Passes = []Pass{{Name: "record", Steps: steps, Trace: file, Select: p.Select}}
 	if role == "ours" {
 		job.Spec.Faults = p.Faults
+		job.Spec.Bounds = p.Repeat > 1 // runs of one kind, so that they can be compared
 	} else {
 		job.Warm = true
 		job.Passes = append(job.Passes, Pass{Name: "plain", Steps: steps})

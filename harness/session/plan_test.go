@@ -182,6 +182,17 @@ func TestPlanRepeat(t *testing.T) {
 	if want := filepath.Join(p.Dir, "repeat-2.safetensors"); run.Differing != want {
 		t.Errorf("differing run is %q, want %q", run.Differing, want)
 	}
+	for repeat, want := range map[int]bool{1: false, 2: true} {
+		p := newPlan(t)
+		p.Repeat, p.Faults = repeat, []string{"bounds"}
+		run, err := execute(t, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(run.Unstable) > 0 || len(run.Warnings) > 0 != want {
+			t.Errorf("repeat %d: unstable %v, warnings %v", repeat, run.Unstable, run.Warnings)
+		}
+	}
 	left, err := os.ReadDir(p.Dir)
 	if err != nil || len(left) != 3 { // both sides and the first run that differs
 		t.Errorf("files left: %v %v", left, err)

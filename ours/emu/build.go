@@ -29,25 +29,26 @@ type builder struct {
 	dir     string            // where the sources lie for the compiler, once needed
 }
 
-// Build compiles the kernels, or finds them compiled in the cache, and returns
-// the file of their library. Kernels of other text that the compiler makes the
-// same code of give the same bytes. cacheDir is as in [Options].
-func Build(src kernels.Source, cacheDir string) (path string, err error) {
+// Build compiles the kernels as a device with these options does, or finds them
+// compiled in the cache, and returns the file of their library. Kernels of other
+// text that the compiler makes the same code of give the same bytes, unless
+// Options.Bounds has the code hold its own place in the text.
+func Build(src kernels.Source, options Options) (path string, err error) {
 	list, err := src.Kernels()
 	if err != nil {
 		return "", err
 	}
-	return build(src, list, cacheDir)
+	return build(src, list, options)
 }
 
 // build returns the path of the library of these kernels, which has an entry
 // for each one listed.
-func build(src kernels.Source, list []kernels.Kernel, cacheDir string) (path string, err error) {
+func build(src kernels.Source, list []kernels.Kernel, options Options) (path string, err error) {
 	b := builder{runtime: map[string]string{}}
 	if b.tools, err = findToolchain(); err != nil {
 		return "", err
 	}
-	if b.cache, err = openCache(cacheDir); err != nil {
+	if b.cache, err = openCache(options.CacheDir); err != nil {
 		return "", err
 	}
 	entries, err := fs.ReadDir(runtimeFiles, "runtime")
@@ -69,6 +70,9 @@ func build(src kernels.Source, list []kernels.Kernel, cacheDir string) (path str
 		u, err := translate(src, f, list)
 		if err != nil {
 			return "", err
+		}
+		if options.Bounds {
+			u.flags = append(u.flags, boundsFlag)
 		}
 		units = append(units, u)
 	}
@@ -144,7 +148,7 @@ func (b *builder) compileAll(units []unit, objects []string) error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			made := u.name + ".o"
-			if errs[i] = b.tools.compile(b.dir, u.name, made); errs[i] == nil {
+			if errs[i] = b.tools.compile(b.dir, u.name, made, u.flags); errs[i] == nil {
 				errs[i] = os.Rename(filepath.Join(b.dir, made), objects[i])
 			}
 		})
@@ -184,7 +188,7 @@ func (b *builder) prepare(units []unit) error {
 
 // key identifies an object by everything that goes into it.
 func (b *builder) key(u unit) string {
-	parts := []string{b.tools.version, strings.Join(b.tools.command, " "), strings.Join(b.tools.flags, " "), u.name, u.text}
+	parts := []string{b.tools.version, strings.Join(b.tools.command, " "), strings.Join(b.tools.flags, " "), strings.Join(u.flags, " "), u.name, u.text}
 	for _, files := range []map[string]string{u.with, b.runtime} {
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			parts = append(parts, name, files[name])

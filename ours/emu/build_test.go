@@ -140,7 +140,7 @@ func TestCache(t *testing.T) {
 func TestBuild(t *testing.T) {
 	library := func(text string) string {
 		t.Helper()
-		path, err := Build(one(text), t.TempDir())
+		path, err := Build(one(text), Options{CacheDir: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestBuild(t *testing.T) {
 	if library(text) == library(other) {
 		t.Error("libraries of other code are the same")
 	}
-	_, err := Build(one("oops"), t.TempDir())
+	_, err := Build(one("oops"), Options{CacheDir: t.TempDir()})
 	wantError(t, err, "does not compile")
 }
 
@@ -227,7 +227,7 @@ func TestPortableContexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CXX", "g++ -DEMU_UCONTEXT")
-	path, err := build(src, list, testCache)
+	path, err := build(src, list, Options{CacheDir: testCache})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,12 @@ type Options struct {
 	// memory that nobody wrote then goes on with a wrong but finite value, so
 	// that the ops after it can be judged; missing writes are not looked for.
 	Ordinary bool
+	// Bounds has kernels stopped at an index outside of an array whose size the
+	// compiler knows, a local one or one in static shared memory, and at a use of
+	// a pointer that it sees to lie outside. They are compiled anew for it, take
+	// up to twice as long and round differently, for the compiler finds fewer
+	// products to contract.
+	Bounds bool
 	// Watch, unless nil, is told of every launch before it runs.
 	Watch func(device.Launch)
 	// Huge, 1 or -1, fills memory with a number of this sign, larger than any
@@ -62,6 +68,7 @@ type Device struct {
 	wideBytes  int // in all buffers' wide maps
 	launches   int
 	last       Violation // the last launch's kernel and tap, for late findings
+	written    [][]byte  // by the last launch or product: what an early one has to wait for
 	violations []Violation
 	closed     bool
 }
@@ -87,7 +94,7 @@ func Open(src kernels.Source, options Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := build(src, list, options.CacheDir)
+	path, err := build(src, list, options)
 	if err != nil {
 		return nil, err
 	}

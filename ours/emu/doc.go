@@ -11,10 +11,12 @@
 // buffer, outputs left unwritten, reads of memory nobody wrote (they read NaN),
 // barriers that not all threads reach, wild addresses. Each is reported with
 // kernel and tap. A read a little outside a buffer finds NaN; Options.Edge has
-// it stopped and reported, on one side of every buffer. What the device cannot
-// see: an index that is wrong but inside some buffer is legal here as on a GPU;
-// overruns between two static __shared__ arrays and a kernel that never ends
-// are not noticed.
+// it stopped and reported, on one side of every buffer, Options.Bounds an index
+// outside a local or static __shared__ array. What a kernel has to wait for -
+// its asynchronous copies and, launched early, the kernel before it - is NaN
+// until it has waited (runtime/async.h). What the device cannot see: an index
+// that is wrong but inside some buffer is legal here as on a GPU; a missing
+// __threadfence and a kernel that never ends are not noticed.
 //
 // GEMM is not emulated: it is BLAS (gonum) behind cuBLAS's description.
 //

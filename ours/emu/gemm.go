@@ -52,6 +52,7 @@ func (d *Device) Gemm(g device.Gemm) error {
 	out := blas32.General{Rows: g.N, Cols: g.M, Stride: g.C.Ld, Data: elements[float32](mem)}
 	blas32.Gemm(blas.NoTrans, blas.Trans, g.Alpha, x, y, g.Beta, out)
 	d.forget(g.C.Buffer.(*buffer))
+	d.written = [][]byte{mem}
 	return nil
 }
 

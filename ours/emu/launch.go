@@ -86,6 +86,7 @@ func (d *Device) Launch(l device.Launch) error {
 	}
 	d.launches++
 	d.last = Violation{Kernel: k.Name, At: l.At}
+	d.written = d.writes(l.Writes)
 	return d.note(found)
 }
 
@@ -199,6 +200,17 @@ func (d *Device) freshen(regions []device.Region, pattern uint16) ([]output, err
 		fill(o.mem, pattern)
 	}
 	return fresh, nil
+}
+
+// writes is the memory behind the regions that a launch wrote.
+func (d *Device) writes(regions []device.Region) [][]byte {
+	var list [][]byte
+	for _, r := range regions {
+		if mem, err := d.part(r.Buffer, r.Offset, r.Length); err == nil && len(mem) > 0 { // freshen looked
+			list = append(list, mem)
+		}
+	}
+	return list
 }
 
 // leftOut finds elements that a launch should have written and did not.

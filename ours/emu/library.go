@@ -95,7 +95,8 @@ type job struct {
 	shared      int
 	order       uint32
 	seed        uint64
-	poison      uint16 // what fresh shared memory holds, 0 for leaving it as it is
+	poison      uint16   // what fresh shared memory holds, 0 for leaving it as it is
+	previous    [][]byte // device memory that the kernel must wait for, see emu_launch
 
 	outcome outcome
 }
@@ -132,6 +133,16 @@ func (l *library) launch(j *job) {
 	p.shared_bytes, p.order, p.seed = C.uint32_t(j.shared), C.uint32_t(j.order), C.uint64_t(j.seed)
 	if j.poison != 0 {
 		p.poison = C.uint32_t(j.poison)<<16 | C.uint32_t(j.poison)
+	}
+	if n := len(j.previous); n > 0 {
+		regions := unsafe.Slice((*C.struct_emu_region)(C.calloc(C.size_t(n), C.sizeof_struct_emu_region)), n)
+		defer C.free(unsafe.Pointer(&regions[0]))
+		for i, mem := range j.previous {
+			kept := C.malloc(C.size_t(len(mem)))
+			defer C.free(kept)
+			regions[i] = C.struct_emu_region{data: (*C.char)(unsafe.Pointer(unsafe.SliceData(mem))), kept: (*C.char)(kept), size: C.uint64_t(len(mem))}
+		}
+		p.previous, p.previous_count = &regions[0], C.uint32_t(n)
 	}
 
 	l.mu.Lock()

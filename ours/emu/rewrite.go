@@ -24,6 +24,8 @@ type unit struct {
 	name string            // "rope.cu.cc"
 	text string            // its text
 	with map[string]string // the rewritten .cuh files it includes, by name
+
+	flags []string // that it alone is compiled with
 }
 
 // translate turns a kernel file into C++. The kernels go into an unnamed

@@ -26,6 +26,12 @@ struct emu_kernel {
     void (*call)(const uint64_t *args); // runs one thread of it
 };
 
+// Memory that the launch before wrote, and as many bytes to keep it in.
+struct emu_region {
+    char *data, *kept;
+    uint64_t size;
+};
+
 // One launch and its outcome.
 struct emu_launch {
     const struct emu_kernel *kernel;
@@ -36,6 +42,10 @@ struct emu_launch {
     uint32_t shared_bytes;
     uint32_t order;  // enum emu_order
     uint32_t poison; // non-zero: what to fill shared memory with before each block and what undefined shuffles give
+    // What a launch that may begin before the one before has ended does not see
+    // until it has waited; none for others.
+    const struct emu_region *previous;
+    uint32_t previous_count;
 
     uint32_t status; // enum emu_status
     int32_t signal;  // for EMU_FAULT

@@ -78,6 +78,12 @@ int emu_barrier(int predicate, const char *file, int line);
 // are not in the mask have no value: reading one gives NaN bits.
 uint64_t emu_meet(enum emu_meeting kind, unsigned mask, uint64_t value, int source, const char *file, int line);
 
+// Asynchronous copies and the wait for the kernel before; see async.h.
+void emu_copy(void *to, const void *from, unsigned size, unsigned zeros);
+void emu_copies_commit(void);
+void emu_copies_wait(unsigned latest);
+void emu_previous_ended(void);
+
 unsigned emu_live_lanes(void); // of this warp
 int emu_lane(void);
 void emu_assert_failed(const char *condition, const char *file, int line);
@@ -86,6 +92,7 @@ void emu_assert_failed(const char *condition, const char *file, int line);
 
 static const int warpSize = 32;
 
+#include "async.h"
 #include "builtins.h"
 #include "device_math.h"
 #include "warp.h"

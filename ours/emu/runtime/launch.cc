@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "copies.h"
 #include "fiber.h"
 #include "meet.h"
+#include "previous.h"
 #include "schedule.h"
 #include "shared.h"
 
@@ -115,11 +117,8 @@ static void run_warp(unsigned warp) {
     } while (!abandoned && release_meetings(warp));
 }
 
-// Runs one block; false if the launch is over.
-static bool run_block() {
-    if (launch->poison) {
-        shared_poison(launch->shared_bytes, launch->poison);
-    }
+// Runs the block's threads to their end; false if the launch is over.
+static bool run_threads() {
     for (unsigned t = 0; t < thread_count; t++) {
         threads[t].state = FRESH;
     }
@@ -135,12 +134,26 @@ static bool run_block() {
         }
         const Barrier barrier = release_barrier();
         if (barrier == BARRIER_FINISHED) {
-            break;
+            return true;
         }
         if (barrier == BARRIER_DIVERGED) {
             outcome = EMU_DIVERGED;
             return false;
         }
+    }
+}
+
+// Runs one block; false if the launch is over.
+static bool run_block() {
+    if (launch->poison) {
+        shared_poison(launch->shared_bytes, launch->poison);
+    }
+    copies_begin(launch->poison);
+    previous_hide(launch);
+    const bool finished = run_threads();
+    previous_show();
+    if (!finished) {
+        return false;
     }
     if (launch->poison && !shared_intact(launch->shared_bytes)) {
         outcome = EMU_SHARED_OVERFLOW;
@@ -235,4 +248,7 @@ extern "C" __attribute__((visibility("default"))) int emu_signal(int signal, voi
     return 0;
 }
 
-extern "C" __attribute__((visibility("default"))) void emu_close(void) { fiber_close(); }
+extern "C" __attribute__((visibility("default"))) void emu_close(void) {
+    fiber_close();
+    copies_close();
+}

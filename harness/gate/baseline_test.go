@@ -155,3 +155,22 @@ func TestGrown(t *testing.T) {
 		})
 	}
 }
+
+// Two runs are compared as a run and a baseline are.
+func TestRegressions(t *testing.T) {
+	run := func(kqv, out float64) *verdict.Result {
+		return &verdict.Result{Taps: []verdict.Tap{
+			{Key: tap.At(0, 0, tap.KQV), OpOurs: kqv, Allowance: 1},
+			{Key: tap.At(3, 1, tap.KQV), OpOurs: 2 * kqv, Allowance: 1},
+			{Key: tap.At(3, 1, tap.AttnOut), OpOurs: out, Allowance: 1},
+		}}
+	}
+	before := run(1e-12, 1e-12)
+	if got := Regressions(run(3e-12, 1e-13), before); len(got) > 0 {
+		t.Errorf("within 4 times: %+v", got)
+	}
+	got := Regressions(run(5e-12, 1e-12), before)
+	if len(got) != 1 || got[0].Tap != "kqv" || cmp.Diff([]int{0, 1}, got[0].Layers) != "" || cmp.Diff([]int{0, 3}, got[0].Steps) != "" {
+		t.Errorf("5 times as much: %+v", got)
+	}
+}

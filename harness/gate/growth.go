@@ -73,6 +73,12 @@ func floor(t *verdict.Tap) float64 {
 	return oracle.UnitF32 * oracle.UnitF32
 }
 
+// Regressions says which ops of a run erred more than those of an earlier run of the
+// same case, as the gate does with a baseline taken then.
+func Regressions(now, earlier *verdict.Result) []Problem {
+	return grown(ops(now), &Record{Ops: figures(ops(earlier))})
+}
+
 // grown compares ops with the baseline.
 func grown(now map[tap.Tap]*op, base *Record) []Problem {
 	var list []Problem

@@ -12,13 +12,16 @@
 //
 // A mutant is compiled for the emulator, one file of it, and run in a process
 // of its own on small models that reach every kernel, with the tokens that
-// llama.cpp was fed. The verdict is that of `attndiff diff`: package verdict's,
-// with llama.cpp's recording as the reference. The run is made again with the
-// threads in other orders and buffers in other places, as `diff --repeat` does.
+// llama.cpp was fed. The verdict is that of `attndiff diff --repeat`: package
+// verdict's, with llama.cpp's recording as the reference, and the run is made
+// again with the threads in other orders and buffers in other places. Each op's
+// error is held against the unchanged kernels', as `attndiff gate` does it with
+// a baseline.
 //
-// A mutant is killed when the verdict is divergence, when the emulator reports
-// a kernel, when two orders of threads give different bits, when the run
-// crashes or when it does not end; located when what was said first names a
+// A mutant is killed when the verdict is divergence, when an op errs so much
+// more than before that the gate fails, when the emulator reports a kernel, when
+// two orders of threads give different bits, when the run crashes or when it
+// does not end; located when what was said first names a
 // kernel that the mutant changes or a tap that such a kernel computes. One that
 // survives changes no result or shows a gap in the harness; equivalent.txt
 // lists the former, each with its reason. Of a mutant whose library is the same

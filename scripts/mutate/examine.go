@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"attndiff/harness/engines"
+	"attndiff/harness/gate"
 	"attndiff/harness/session"
 	"attndiff/harness/verdict"
 	"attndiff/ours/emu"
@@ -24,9 +25,10 @@ import (
 // Fate is what became of a mutant.
 type Fate string
 
-// The fates. The first five are kills.
+// The fates. The first six are kills.
 const (
 	Divergence Fate = "divergence" // the verdict says so
+	Grown      Fate = "grown"      // parity, but an op errs so much more than before that the gate fails
 	Reported   Fate = "reported"   // parity, but the emulator saw a kernel do what it must not
 	Unstable   Fate = "unstable"   // parity, but another order of threads gives other bits
 	Crashed    Fate = "crashed"    // no recording: the engine did not survive
@@ -38,7 +40,7 @@ const (
 
 // killed reports whether the harness noticed.
 func (f Fate) killed() bool {
-	return slices.Contains([]Fate{Divergence, Reported, Unstable, Crashed, Hung}, f)
+	return slices.Contains([]Fate{Divergence, Grown, Reported, Unstable, Crashed, Hung}, f)
 }
 
 // Finding is what became of one mutant, and how.
@@ -59,19 +61,21 @@ type lab struct {
 	src    kernels.Source
 	graph  *graph
 	trials []*trial
-	plain  []byte // the library of the kernels as they are
+	plain  map[bool][]byte // the libraries of the kernels as they are, by emu's Options.Bounds
 }
 
 // newLab prepares the trials and makes sure that nothing is found wrong with
 // the kernels as they are.
 func newLab(ctx context.Context, dir, self string, src kernels.Source, trials []*trial) (*lab, error) {
-	l := &lab{dir: dir, self: self, src: src, trials: trials}
+	l := &lab{dir: dir, self: self, src: src, trials: trials, plain: map[bool][]byte{}}
 	var err error
 	if l.graph, err = newGraph(src); err != nil {
 		return nil, err
 	}
-	if l.plain, err = library(src); err != nil {
-		return nil, err
+	for _, bounds := range []bool{false, true} {
+		if l.plain[bounds], err = library(src, bounds); err != nil {
+			return nil, err
+		}
 	}
 	for i, t := range l.trials {
 		if err := t.prepare(ctx, dir, l.runner()); err != nil {
@@ -116,8 +120,8 @@ func (l *lab) runner(args ...string) *session.Runner {
 }
 
 // library builds the kernels and returns the bytes of their library.
-func library(src kernels.Source) ([]byte, error) {
-	path, err := emu.Build(src, "")
+func library(src kernels.Source, bounds bool) ([]byte, error) {
+	path, err := emu.Build(src, emu.Options{Bounds: bounds})
 	if err != nil {
 		return nil, err
 	}
@@ -129,17 +133,13 @@ func library(src kernels.Source) ([]byte, error) {
 func (l *lab) examine(ctx context.Context, m mutant) (*Finding, error) {
 	f := &Finding{mutant: m, Fate: Survived}
 	src := m.apply(l.src)
-	code, err := library(src)
-	switch {
-	case err != nil:
+	code, err := library(src, true)
+	if err != nil {
 		f.Fate, f.What = Invalid, err.Error()
 		return f, nil
-	case bytes.Equal(code, l.plain) && m.To == "":
-		// A fence, say: of use on a GPU alone.
-		f.What = "the line that is dropped is no code for the emulator"
-		return f, nil
-	case bytes.Equal(code, l.plain):
-		f.Fate, f.Reason = SameCode, "the compiler makes the same code of it"
+	}
+	if bytes.Equal(code, l.plain[true]) {
+		f.same()
 		return f, nil
 	}
 	dir, err := os.MkdirTemp(l.dir, "mutant-")
@@ -164,7 +164,23 @@ func (l *lab) examine(ctx context.Context, m mutant) (*Finding, error) {
 			return f, nil
 		}
 	}
+	// What looks for wrong indices holds lines and columns.
+	if code, err = library(src, false); err != nil {
+		return nil, err
+	}
+	if bytes.Equal(code, l.plain[false]) {
+		f.same()
+	}
 	return f, nil
+}
+
+// same says what becomes of a mutant that the compiler makes the same code of.
+func (f *Finding) same() {
+	if f.To == "" { // a fence, say: of use on a GPU alone
+		f.What = "the line that is dropped is no code for the emulator"
+		return
+	}
+	f.Fate, f.Reason = SameCode, "the compiler makes the same code of it"
 }
 
 // text returns a kernel file's text.
@@ -226,7 +242,8 @@ func (f *Finding) report(said string, reached []string) {
 	}
 }
 
-// judge has a recording judged.
+// judge has a recording judged, and held against the first one judged: that of
+// the kernels as they are.
 func (t *trial) judge(f *Finding, file string, reached []string) error {
 	ours, err := trace.Open(file)
 	if err != nil {
@@ -245,6 +262,18 @@ func (t *trial) judge(f *Finding, file string, reached []string) error {
 	if r.First != nil { // values that the weights themselves make not finite are nobody's mistake
 		f.Fate, f.What = Divergence, fmt.Sprintf("%s: %s", r.First.Key, r.First.Why)
 		f.Located = t.at(r.First.Key, reached)
+		return nil
+	}
+	if t.judged == nil {
+		t.judged = r
+	}
+	if worse := gate.Regressions(r, t.judged); len(worse) > 0 {
+		at, err := tap.Parse(worse[0].Tap)
+		if err != nil {
+			return err
+		}
+		f.Fate, f.What = Grown, fmt.Sprintf("%s: %s", worse[0].Tap, worse[0].Text)
+		f.Located = t.at(tap.Key{Tap: at}, reached)
 	}
 	return nil
 }

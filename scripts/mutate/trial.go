@@ -9,6 +9,7 @@ import (
 
 	"attndiff/harness/engines"
 	"attndiff/harness/session"
+	"attndiff/harness/verdict"
 	"attndiff/ours/qwen2"
 	"attndiff/traces/gguf"
 	"attndiff/traces/gguf/writer"
@@ -27,6 +28,7 @@ type trial struct {
 	kv    string
 	path  qwen2.Path // of ours
 	steps []int      // tokens per step
+	upper int        // how many of the first tokens are of the vocabulary's upper half; all others are of the lower one, if not 0
 	seeds []uint64   // of its runs
 
 	model     string // its file, once written
@@ -34,6 +36,7 @@ type trial struct {
 	tokens    []int32
 	reference *trace.Reader        // llama.cpp's recording
 	clean     string               // file of that of the kernels as they are
+	judged    *verdict.Result      // what is said of that one
 	taps      map[string][]tap.Tap // what each kernel launched computes
 }
 
@@ -78,6 +81,8 @@ func trials() []*trial {
 		{name: "fused few 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: short, seeds: two},
 		{name: "fused many 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 1, 17, 1}, seeds: two},
 		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		{name: "fused faint 64", spec: typed(few64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
 		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long, seeds: two},
 		{name: "fused deep 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: long, seeds: two},
 		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}, seeds: one},
@@ -86,6 +91,13 @@ func trials() []*trial {
 
 func typed(s synth.Spec, typ string) synth.Spec {
 	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 1024, 1e4, 1
+	return s
+}
+
+// unturned is a model whose RoPE turns nothing but its first few pairs.
+func unturned(s synth.Spec, typ string) synth.Spec {
+	s = typed(s, typ)
+	s.RopeBase = 1e30
 	return s
 }
 
@@ -120,7 +132,7 @@ func (t *trial) prepare(ctx context.Context, dir string, run *session.Runner) er
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, n := range t.steps {
 		for range n {
-			t.tokens = append(t.tokens, random.Int32N(int32(t.spec.Vocab)))
+			t.tokens = append(t.tokens, t.token(random))
 		}
 	}
 	path := filepath.Join(dir, file+"-reference.safetensors")
@@ -131,10 +143,22 @@ func (t *trial) prepare(ctx context.Context, dir string, run *session.Runner) er
 	return err
 }
 
+// token draws the trial's next token.
+func (t *trial) token(random *rand.Rand) int32 {
+	n := int32(t.spec.Vocab)
+	switch {
+	case t.upper == 0:
+		return random.Int32N(n)
+	case len(t.tokens) < t.upper:
+		return n/2 + random.Int32N(n-n/2)
+	}
+	return random.Int32N(n / 2)
+}
+
 // job records an engine's run of the trial to a file.
 func (t *trial) job(engine string, seed uint64, path string) session.Job {
 	return session.Job{
-		Spec:   session.Spec{Engine: engine, Model: t.model, KV: t.kv, Path: string(t.path), Threads: 1, Context: len(t.tokens), Seed: seed},
+		Spec:   session.Spec{Engine: engine, Model: t.model, KV: t.kv, Path: string(t.path), Threads: 1, Context: len(t.tokens), Seed: seed, Bounds: true},
 		Model:  t.id,
 		Tokens: t.tokens,
 		Passes: []session.Pass{{Name: "record", Steps: t.steps, Trace: path}},

@@ -81,10 +81,10 @@ func (r *Results) markdown(w io.Writer) {
 	line("# The harness against mutants of the kernels")
 	line("")
 	line("Written by `make mutants`. Each mutant is one small change of `ours/kernels`, compiled for the emulator and run on")
-	line("small models beside llama.cpp. It is *killed* when the verdict is divergence, the emulator reports a kernel, another")
-	line("order of threads gives other bits, or the run crashes or hangs; *located* when what was said names the kernel or a tap")
-	line("it computes. *Equivalent* mutants change no result: the compiler makes the same code of them, or")
-	line("[equivalent.txt](../scripts/mutate/equivalent.txt) says why.")
+	line("small models beside llama.cpp. It is *killed* when the verdict is divergence, an op errs so much more than unchanged")
+	line("that the gate fails, the emulator reports a kernel, another order of threads gives other bits, or the run crashes or")
+	line("hangs; *located* when what was said names the kernel or a tap it computes. *Equivalent* mutants change no result: the")
+	line("compiler makes the same code of them, or [equivalent.txt](../scripts/mutate/equivalent.txt) says why.")
 	line("")
 	if r.Sample > 0 {
 		line("These are %d mutants drawn at random.", len(r.Findings))
@@ -99,8 +99,8 @@ func (r *Results) markdown(w io.Writer) {
 	r.table(w, "kind of change", r.Kinds)
 	line("")
 	line("Of %d changes tried, %d do not compile and %d compile to the same code.", len(r.Findings), r.Invalid, r.Fates[SameCode])
-	line("Killed by: divergence %d, the emulator's report alone %d, other bits in another order of threads %d, crash %d, hang %d.",
-		r.Fates[Divergence], r.Fates[Reported], r.Fates[Unstable], r.Fates[Crashed], r.Fates[Hung])
+	line("Killed by: divergence %d, the gate alone %d, the emulator's report alone %d, other bits in another order of threads %d, crash %d, hang %d.",
+		r.Fates[Divergence], r.Fates[Grown], r.Fates[Reported], r.Fates[Unstable], r.Fates[Crashed], r.Fates[Hung])
 	line("")
 	if len(r.Verdict) == 0 {
 		line("These mutants meet the bar: at least %.0f %% of the mutants that are not equivalent are killed, %.0f %% of the killed located.",

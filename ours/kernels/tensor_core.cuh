@@ -48,6 +48,11 @@ static __device__ __forceinline__ void copy_16(void *shared, const void *from, b
 static __device__ __forceinline__ void copies_end_group();
 template <int N> static __device__ __forceinline__ void copies_wait();
 
+// Counts up and returns the count before. What this thread wrote before, or a
+// barrier made known to it, is seen by whoever counts later and by those that
+// a barrier then lets go on (PTX ISA, "Memory Consistency Model").
+static __device__ __forceinline__ unsigned count_up(unsigned *counter);
+
 // 2^x by one instruction, to 2 units of 2^-23; 0 where the result is no normal number.
 static __device__ __forceinline__ float power_of_two(float x);
 
@@ -116,6 +121,7 @@ static __device__ void copy_16(void *shared, const void *from, bool valid) {
     *(uint4 *)shared = valid ? *(const uint4 *)from : make_uint4(0, 0, 0, 0);
 }
 static __device__ void copies_end_group() {}
+static __device__ unsigned count_up(unsigned *counter) { return atomicAdd(counter, 1u); }
 template <int N> static __device__ void copies_wait() {}
 
 #else
@@ -190,6 +196,12 @@ static __device__ __forceinline__ float power_of_two(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
+}
+
+static __device__ __forceinline__ unsigned count_up(unsigned *counter) {
+    unsigned before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    return before;
 }
 
 static __device__ __forceinline__ void next_kernel_may_begin() {

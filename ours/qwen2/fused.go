@@ -10,15 +10,16 @@ import (
 // The sizes that the fused kernels are compiled with; they stand at the end of
 // their .cu files.
 const (
-	decodeWarps  = 8 // of a block, WARPS
-	decodeHeads  = 8 // query heads of a unit, DECODE_HEADS
+	decodeWarps  = 8   // of a block, WARPS
+	decodeHeads  = 8   // query heads of a unit, DECODE_HEADS
+	decodeSplits = 160 // of a unit at most, SPLITS
 	prefillWarps = 4
 	prefillRows  = 16 // of a warp
 )
 
 // decodeTile is TILE of fused_decode.cu, the positions a warp takes at a time;
 // prefillTile that of fused_prefill.cu.
-func decodeTile(headDim int) int  { return map[int]int{64: 32, 128: 16}[headDim] }
+func decodeTile(headDim int) int  { return map[int]int{64: 64, 128: 16}[headDim] }
 func prefillTile(headDim int) int { return map[int]int{64: 64, 128: 32}[headDim] }
 
 // fused is the whole of layer l's attention in one launch.
@@ -75,7 +76,7 @@ const fewSplits = 16
 func (p *pass) splits() int {
 	tiles := ceilDiv(p.dims.C(), decodeTile(p.dims.D))
 	useful := max(ceilDiv(tiles, decodeWarps), min(tiles/2, fewSplits))
-	return max(1, min(p.dev.Multiprocessors()/decodeUnits(p.dims), useful))
+	return max(1, min(p.dev.Multiprocessors()/decodeUnits(p.dims), useful, decodeSplits))
 }
 
 // fitFused makes room for what the splits of a decode leave to each other, at

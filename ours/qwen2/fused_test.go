@@ -194,13 +194,13 @@ func TestFusedDecode(t *testing.T) {
 	type test struct{ C, H, G, D, splits int }
 	var tests []test
 	for _, D := range []int{64, 128} {
-		for _, C := range []int{1, 2, 15, 16, 17, 31, 32, 33, 255, 256, 257, 1000} {
+		for _, C := range []int{1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1100} {
 			tests = append(tests, test{C, 14, 2, D, 1}, test{C, 14, 2, D, 3})
 		}
 		for _, heads := range [][2]int{{1, 1}, {2, 2}, {2, 1}, {3, 1}, {6, 2}, {8, 1}, {9, 1}, {16, 1}, {24, 2}} {
 			tests = append(tests, test{300, heads[0], heads[1], D, 2})
 		}
-		for _, splits := range []int{2, 5, 19, 66, 132} {
+		for _, splits := range []int{2, 5, 19, 33, 66, 132, 160} {
 			tests = append(tests, test{600, 14, 2, D, splits})
 		}
 	}

@@ -58,7 +58,8 @@ func (p Path) Computes(t tap.Tap) bool {
 // not.
 var attentionFiles = map[string]Path{
 	"scores.cu": Unfused, "softmax.cu": Unfused, "weighted_sum.cu": Unfused,
-	"fused_decode.cu": Fused, "fused_prefill.cu": Fused, "fused.cuh": Fused, "tensor_core.cuh": Fused,
+	"fused_decode.cu": Fused, "fused_decode_tile.cuh": Fused, "fused_decode_join.cuh": Fused, "fused_prefill.cu": Fused,
+	"fused.cuh": Fused, "tensor_core.cuh": Fused,
 }
 
 // Runs reports whether the path runs the kernels of a file.

@@ -209,8 +209,8 @@ static const Shape small = {"qwen2.5-0.5b", 14, 2, 64}, large = {"qwen2.5-7b", 2
 
 // The sizes that were chosen among: kernels by warps and tile, decodes by splits.
 static void sweep() {
-    const std::vector<Variant> decode64 = {decode_variant<64, 8, 16, 1>(), decode_variant<64, 8, 32, 1>(),
-                                           decode_variant<64, 16, 16, 1>()};
+    const std::vector<Variant> decode64 = {decode_variant<64, 8, 16, 1>(), decode_variant<64, 8, 16, 2>(),
+                                           decode_variant<64, 8, 32, 1>(), decode_variant<64, 8, 64, 1>()};
     const std::vector<Variant> decode128 = {decode_variant<128, 8, 16, 1>()};
     for (const Shape &shape : {small, large}) {
         for (Variant v : shape.D == 64 ? decode64 : decode128) {

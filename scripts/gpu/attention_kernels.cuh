@@ -86,11 +86,11 @@ static Variant production(const Problem &p) {
         return p.shape.D == 64 ? prefill_by<64, 4, 64>((const void *)fused_prefill_64, "prefill")
                                : prefill_by<128, 4, 32>((const void *)fused_prefill_128, "prefill");
     }
-    Variant v = p.shape.D == 64 ? decode_by<64, 8, 32>((const void *)fused_decode_64, "decode")
+    Variant v = p.shape.D == 64 ? decode_by<64, 8, 64>((const void *)fused_decode_64, "decode")
                                 : decode_by<128, 8, 16>((const void *)fused_decode_128, "decode");
     const int tiles = (p.C + v.tile - 1) / v.tile;
     const int useful = std::max((tiles + v.warps - 1) / v.warps, std::min(tiles / 2, 16));
-    v.splits = std::max(1, std::min(gpu.multiProcessorCount / units_of(p), useful));
+    v.splits = std::max(1, std::min({gpu.multiProcessorCount / units_of(p), useful, v.most_splits}));
     return v;
 }
 

@@ -34,21 +34,22 @@ const (
 	unwritten   = uint32(1 << 31)
 	checkBlock  = 256 // threads
 	checkBlocks = 256 // at most, for one region
-	zoneBytes   = 16  // a row of the table: address and length
+	zoneBytes   = 24  // a row of the table: address, length and pattern
 )
 
 // zone is a guard zone.
 type zone struct {
-	buffer *buffer
-	start  int // offset from the buffer's data
-	length int
+	buffer  *buffer
+	start   int // offset from the buffer's data
+	length  int
+	pattern uint16
 }
 
 // watch is what the checks need: the zones, on both sides, and the list of
 // findings. It is empty on a device without checks.
 type watch struct {
 	zones    []zone
-	table    C.address // [capacity][2] of address and length, as checks.cu reads it
+	table    C.address // [capacity][3] of address, length and pattern, as checks.cu reads it
 	capacity int
 	found    C.address
 	read     findings // the copy that the host reads
@@ -93,7 +94,8 @@ func (d *Device) runOwn(name string, blocks int, slots ...uint64) error {
 func (d *Device) guard(b *buffer, size int) error {
 	w := &d.watch
 	first := len(w.zones)
-	w.zones = append(w.zones, zone{b, -guardBytes, guardBytes}, zone{b, b.size, size - guardBytes - b.size})
+	pattern := d.options.guard(first / 2)
+	w.zones = append(w.zones, zone{b, -guardBytes, guardBytes, pattern}, zone{b, b.size, size - guardBytes - b.size, pattern})
 	if len(w.zones) > w.capacity {
 		capacity := max(64, 2*w.capacity)
 		table, err := d.allocate(capacity*zoneBytes, "guard zones")
@@ -107,7 +109,7 @@ func (d *Device) guard(b *buffer, size int) error {
 	}
 	var rows []uint64
 	for _, z := range w.zones[first:] {
-		rows = append(rows, uint64(z.buffer.data)+uint64(z.start), uint64(z.length))
+		rows = append(rows, uint64(z.buffer.data)+uint64(z.start), uint64(z.length), uint64(z.pattern))
 	}
 	to := w.table + C.address(first*zoneBytes)
 	if err := d.check(C.gpu_write(d.gpu, to, unsafe.Pointer(&rows[0]), C.size_t(len(rows)*8))); err != nil {
@@ -122,7 +124,7 @@ const filling = 0
 // checkZones looks at n zones from one on, on behalf of a launch.
 func (d *Device) checkZones(n, first int, launch uint32) error {
 	return d.runOwn("attndiff_check_zones", n,
-		uint64(d.watch.table), uint64(d.options.guard()), uint64(d.watch.found), uint64(launch), uint64(first))
+		uint64(d.watch.table), uint64(d.watch.found), uint64(launch), uint64(first))
 }
 
 // before checks the regions a launch writes and fills the fresh ones.

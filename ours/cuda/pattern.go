@@ -6,7 +6,6 @@ package cuda
 // The payloads differ so that their origin can be told.
 const (
 	poisonPattern = 0x7fd5 // memory that nothing was written to yet
-	guardPattern  = 0x7fea // guard zones
 	// ordinaryPattern is a finite number instead: 1 as f16, 0.0078 as bf16 and f32.
 	ordinaryPattern = 0x3c00
 )
@@ -16,12 +15,10 @@ const (
 // payload when it is copied, and must not make this launch's output look
 // unwritten. 0x7fff is left out: it is what the GPU's arithmetic gives.
 func freshPattern(n uint32) uint16 {
-	const first, count = 0x7fc1, 60 // 0x7fc1 to 0x7ffe without the two above
+	const first, count = 0x7fc1, 61 // 0x7fc1 to 0x7ffe without the one above
 	p := uint16(first + n%count)
-	for _, taken := range []uint16{poisonPattern, guardPattern} {
-		if p >= taken {
-			p++
-		}
+	if p >= poisonPattern {
+		p++
 	}
 	return p
 }
@@ -34,10 +31,15 @@ func (o Options) unused() uint16 {
 	return poisonPattern
 }
 
-// guard is what guard zones hold.
-func (o Options) guard() uint16 {
+// guard is what the guard zones of the n-th buffer hold. It differs from buffer
+// to buffer: what strays past the ends of several reads one's zone, and what it
+// makes of that - NaN keeps the payload of the operand it came from - must not
+// be what another's zone holds anyway.
+func (o Options) guard(n int) uint16 {
+	const first, count = 0xffc1, 60 // quiet NaNs with the sign bit, unlike all other patterns
+	step := uint16(n % count)
 	if o.Ordinary {
-		return ordinaryPattern
+		return ordinaryPattern + 1 + step
 	}
-	return guardPattern
+	return first + step
 }

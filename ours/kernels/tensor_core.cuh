@@ -66,8 +66,8 @@ static __device__ __forceinline__ void previous_kernel_has_ended();
 
 static __device__ float power_of_two(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
 
-static __device__ void next_kernel_may_begin() {}
-static __device__ void previous_kernel_has_ended() {}
+static __device__ void next_kernel_may_begin() { cudaTriggerProgrammaticLaunchCompletion(); }
+static __device__ void previous_kernel_has_ended() { cudaGridDependencySynchronize(); }
 
 // One warp runs until all its lanes wait, so one place to meet is enough.
 static __device__ void mma_16x8x16(float c[4], const unsigned a[4], unsigned b0, unsigned b1) {
@@ -117,12 +117,11 @@ template <typename Address> static __device__ void load_matrices_transposed(unsi
     }
 }
 
-static __device__ void copy_16(void *shared, const void *from, bool valid) {
-    *(uint4 *)shared = valid ? *(const uint4 *)from : make_uint4(0, 0, 0, 0);
-}
-static __device__ void copies_end_group() {}
+static __device__ void copy_16(void *shared, const void *from, bool valid) { __pipeline_memcpy_async(shared, from, 16, valid ? 0 : 16); }
+static __device__ void copies_end_group() { __pipeline_commit(); }
+template <int N> static __device__ void copies_wait() { __pipeline_wait_prior(N); }
+
 static __device__ unsigned count_up(unsigned *counter) { return atomicAdd(counter, 1u); }
-template <int N> static __device__ void copies_wait() {}
 
 #else
 

@@ -27,16 +27,17 @@ static __device__ void add(Findings *found, const Finding &f) {
     }
 }
 
-// Guard zones: every byte must still be what fill left. A zone that changed is
-// noted (unless launch is 0, which fills new zones) and mended.
+// Guard zones, [][3] of address, length and pattern: every byte must still be what
+// fill left. A zone that changed is noted (unless launch is 0, which fills new
+// zones) and mended.
 //
 // Launch: grid (zones), block (256).
-extern "C" __global__ void attndiff_check_zones(const unsigned long long *zones, unsigned pattern, Findings *found,
-                                                unsigned launch, unsigned from) {
+extern "C" __global__ void attndiff_check_zones(const unsigned long long *zones, Findings *found, unsigned launch,
+                                                unsigned from) {
     __shared__ unsigned first, last;
     const unsigned zone = from + blockIdx.x;
-    unsigned char *bytes = (unsigned char *)zones[2 * zone];
-    const unsigned length = (unsigned)zones[2 * zone + 1];
+    unsigned char *bytes = (unsigned char *)zones[3 * zone];
+    const unsigned length = (unsigned)zones[3 * zone + 1], pattern = (unsigned)zones[3 * zone + 2];
     if (threadIdx.x == 0) {
         first = length;
         last = 0;

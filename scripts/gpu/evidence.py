@@ -165,7 +165,8 @@ def device_tests():
         return {"skipped": "no bin/cuda.test; make gpu-pack builds it"}
     status, out, err, seconds = run(["nice", os.path.abspath("bin/cuda.test"), "-test.v", "-test.timeout", "200s"], 210)
     count = lambda word: len(re.findall(rf"^--- {word}: ", out, re.M))
-    result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP")}
+    result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP"),
+              "skips": re.findall(r"^--- SKIP: (\S+)", out, re.M)}
     if status != 0:
         result["error"] = [line for line in out.splitlines() if re.match(r"\s*(--- FAIL|\w+_test\.go|panic)", line)][:30] or last(out + err, 10)
     return result
@@ -179,18 +180,26 @@ def golden(r):
     return {"exit": status, "file": os.path.basename(path), "error": last(err) if status else None}
 
 
-def check(work, tool, path):
-    """One of NVIDIA's checkers over a recording. The device's own checks are
-    off: they fill memory, and initcheck is to see what nobody wrote."""
+# What each checker must see, so that its silence means something: a write past a
+# buffer's end, a missing barrier, a read of what nobody wrote.
+CONTROLS = {"memcheck": "cache-row-off-by-one", "racecheck": "norm-barrier-missing", "initcheck": "embedding-first-block-only"}
+
+
+def check(work, tool, path="", fault=""):
+    """One of NVIDIA's checkers over a recording, which must be clean, or not if a
+    fault is planted. The device's own checks are off: they fill memory, and
+    initcheck is to see what nobody wrote."""
     program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
     command = ["nice", program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
-               "--prompt", "haiku", "--steps", "2", "--timeout", "4m", *(["--path", path] if path else [])]
-    status, out, err, seconds = run([*command, "--out", os.path.join(work, f"{tool}-{path}.safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
+               "--prompt", "haiku", "--steps", "2", "--timeout", "4m", *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
+    status, out, err, seconds = run([*command, "--out", os.path.join(work, f"{tool}-{path}{fault}.safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
     text = out + err
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-    return {"tool": f"{tool} {path}".strip(), "exit": status, "seconds": seconds, "summaries": summaries,
-            "clean": bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries),
-            "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
+    clean = bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)
+    result = {"tool": f"{tool} {path or fault}".strip(), "exit": status, "seconds": seconds, "summaries": summaries}
+    if fault:
+        return {**result, "sees": bool(summaries) and not clean}
+    return {**result, "clean": clean, "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
 
 
 def start_beside(r):
@@ -200,6 +209,7 @@ def start_beside(r):
         paths = ("unfused", "fused") if has_path() else ("",)
         r.beside["sanitizer"] = [r.pool.submit(check, r.work, tool, path) for path in paths
                                  for tool in ("memcheck", "racecheck", "initcheck", "synccheck")]
+        r.beside["sanitizer"] += [r.pool.submit(check, r.work, tool, fault=fault) for tool, fault in CONTROLS.items()]
 
 
 def quiet(r):
@@ -355,6 +365,8 @@ def problems(evidence):
                 bad.append(f"{d['name']}: differs between runs: {d['unstable'][:3]}")
             if d.get("clean") is False:
                 bad.append(f"{d['tool']}: {d['summaries'] or d['first'][-3:]}")
+            if d.get("sees") is False:
+                bad.append(f"{d['tool']}: planted, and not seen: {d['summaries']}")
             if d.get("same") is False:
                 cuda, emu = ([d[c].get("verdict"), d[c].get("findings")] for c in ("cuda", "emu"))
                 bad.append(f"fault {d['fault']}: {cuda} on the GPU, {emu} in the emulator")

@@ -36,7 +36,10 @@ def rows(evidence, attention):
         yield "planted faults, GPU beside emulator", f"{sum(row['same'] for row in faults)} of {len(faults)} found alike"
     checks = evidence.get("sanitizer")
     if isinstance(checks, list):
-        yield "compute-sanitizer, four tools, both attention paths", f"{sum(c['clean'] for c in checks)} of {len(checks)} clean"
+        clean = [c["clean"] for c in checks if "clean" in c]
+        yield "compute-sanitizer, four tools, both attention paths", f"{sum(clean)} of {len(clean)} clean"
+        sees = [c["sees"] for c in checks if "sees" in c]
+        yield "compute-sanitizer with a fault planted for it", f"{sum(sees)} of {len(sees)} seen"
     tests = evidence.get("device_tests", {})
     if "passed" in tests:
         yield "device tests", f"{tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped"

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"attndiff/harness/session"
 	"attndiff/ours/faults"
 	"attndiff/traces/prompts"
@@ -108,47 +110,33 @@ func (e *Exam) scope() string {
 // Run runs the cases, Jobs at a time, and returns their marks in the cases'
 // order. It stops at the first case that could not be run at all.
 func (e *Exam) Run(ctx context.Context, cases []Case) ([]Mark, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	shared := newRecordings(e.Runner, e.Dir, cases)
 	marks := make([]Mark, len(cases))
-	next := make(chan int)
-	go func() {
-		defer close(next)
-		for i := range cases {
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	var mu sync.Mutex
-	var failed error
 	done := 0
-	var wg sync.WaitGroup
-	for range max(e.Jobs, 1) {
-		wg.Go(func() {
-			for i := range next {
-				m, err := e.one(ctx, cases[i], shared)
-				mu.Lock()
-				if err != nil && failed == nil {
-					failed = fmt.Errorf("%s: %w", cases[i], err)
-					cancel()
-				} else if err == nil {
-					marks[i] = *m
-					done++
-					if e.Progress != nil {
-						e.Progress(done, len(cases), m)
-					}
-				}
-				mu.Unlock()
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(max(e.Jobs, 1))
+	for i, c := range cases {
+		group.Go(func() error {
+			if err := running.Err(); err != nil {
+				return err
 			}
+			m, err := e.one(running, c, shared)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			marks[i] = *m
+			if done++; e.Progress != nil {
+				e.Progress(done, len(cases), m)
+			}
+			return nil
 		})
 	}
-	wg.Wait()
-	if failed == nil {
-		failed = ctx.Err()
+	err := group.Wait()
+	if ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	return marks, failed
+	return marks, err
 }

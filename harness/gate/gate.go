@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"attndiff/harness/session"
 )
 
@@ -113,50 +115,35 @@ func (g *Gate) items(p *Part) []item {
 
 // all runs the items.
 func (g *Gate) all(ctx context.Context, items []item) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	next := make(chan item)
-	go func() {
-		defer close(next)
-		for _, it := range items {
-			select {
-			case next <- it:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	var mu sync.Mutex
-	var failed error
 	done := 0
-	var wg sync.WaitGroup
-	for range max(g.Jobs, 1) {
-		wg.Go(func() {
-			for it := range next {
-				began := time.Now()
-				err := it.run(ctx, it.result)
-				it.result.Seconds = time.Since(began).Seconds()
-				it.result.settle()
-				mu.Lock()
-				if err != nil && failed == nil {
-					failed = &InputError{g.Matrix.File, it.result.Line, fmt.Sprintf("%s: %v", it.result.Name, err)}
-					if ctx.Err() != nil {
-						failed = err
-					}
-					cancel()
-				}
-				if done++; g.Progress != nil && failed == nil {
-					g.Progress(done, len(items), it.result)
-				}
-				mu.Unlock()
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(max(g.Jobs, 1))
+	for _, it := range items {
+		group.Go(func() error {
+			if err := running.Err(); err != nil {
+				return err
 			}
+			began := time.Now()
+			err := it.run(running, it.result)
+			it.result.Seconds = time.Since(began).Seconds()
+			it.result.settle()
+			if err != nil {
+				return &InputError{g.Matrix.File, it.result.Line, fmt.Sprintf("%s: %v", it.result.Name, err)}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; g.Progress != nil && running.Err() == nil {
+				g.Progress(done, len(items), it.result)
+			}
+			return nil
 		})
 	}
-	wg.Wait()
-	if failed == nil {
-		failed = ctx.Err()
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return failed
+	return err
 }
 
 // source describes a file by its text.

@@ -1,11 +1,14 @@
 package verdict
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/gguf"
@@ -129,41 +132,32 @@ func (j *judge) run(opt Options) ([]Tap, error) {
 	work := j.batches()
 	results := make([][]Tap, len(work))
 	var mu sync.Mutex
-	var failed error
-	next, done := 0, 0
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(work)) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				i := next
-				next++
-				stop := failed != nil || i >= len(work)
-				mu.Unlock()
-				if stop {
-					return
-				}
-				var taps []Tap
-				err := opt.stopped()
-				if err == nil {
-					taps, err = j.batch(work[i])
-				}
-				mu.Lock()
-				results[i] = taps
-				if err != nil && failed == nil {
-					failed = err
-				}
-				done++
-				if opt.Progress != nil {
-					opt.Progress(float64(done) / float64(len(work)))
-				}
-				mu.Unlock()
+	done := 0
+	group, running := errgroup.WithContext(context.Background())
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, keys := range work {
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil // another batch failed
 			}
+			if err := opt.stopped(); err != nil {
+				return err
+			}
+			taps, err := j.batch(keys)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			results[i] = taps
+			if done++; opt.Progress != nil {
+				opt.Progress(float64(done) / float64(len(work)))
+			}
+			return nil
 		})
 	}
-	wg.Wait()
-	if failed != nil {
-		return nil, failed
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	taps := append(slices.Concat(results...), j.absent()...)
 	slices.SortFunc(taps, func(a, b Tap) int { return a.Key.Compare(b.Key) })

@@ -103,10 +103,10 @@ static void add(struct findings *found, struct finding f) {
 
 static void check_zones(int blocks, void **params) {
     const uint64_t *zones = ARG(const uint64_t *, 0);
-    unsigned pattern = ARG(unsigned, 1), launch = ARG(unsigned, 3), from = ARG(unsigned, 4);
+    unsigned launch = ARG(unsigned, 2), from = ARG(unsigned, 3);
     for (unsigned zone = from; zone < from + blocks; zone++) {
-        unsigned char *bytes = (unsigned char *)(uintptr_t)zones[2 * zone];
-        unsigned length = zones[2 * zone + 1], first = length, last = 0;
+        unsigned char *bytes = (unsigned char *)(uintptr_t)zones[3 * zone];
+        unsigned length = zones[3 * zone + 1], pattern = zones[3 * zone + 2], first = length, last = 0;
         for (unsigned i = 0; i < length; i++) {
             unsigned char want = i % 2 == 0 ? pattern & 0xff : pattern >> 8;
             if (bytes[i] != want) {
@@ -116,7 +116,7 @@ static void check_zones(int blocks, void **params) {
             }
         }
         if (first < length && launch != 0) {
-            add(ARG(struct findings *, 2), (struct finding){launch, zone, first, last, 0});
+            add(ARG(struct findings *, 1), (struct finding){launch, zone, first, last, 0});
         }
     }
 }

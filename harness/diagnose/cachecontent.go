@@ -46,7 +46,20 @@ func cacheSourceMistakes(m Model) []Hypothesis {
 				return oracle.Rope(x, m.Dims.G, positions, m.Right)
 			})}
 	}
+	token := func(id, title string, from func(t, n int) int) Hypothesis {
+		return Hypothesis{ID: id, Aspect: "token", Taps: cacheTaps, Title: title, Fix: "Row past+t holds token t of the step.",
+			Variant: oracle.Variant{Feed: func(_, in tap.Key, x oracle.Rows, d tap.Dims) oracle.Rows {
+				if in.Tap == tap.KCache || in.Tap == tap.VCache {
+					return x
+				}
+				row := m.Dims.G * m.Dims.D
+				return permuted(x, func(i int) int { return from(i/row, d.T)*row + i%row })
+			}}}
+	}
 	return []Hypothesis{
+		token("cache-first-token-for-all", "every row of a step holds its first token", func(int, int) int { return 0 }),
+		token("cache-last-token-for-all", "every row of a step holds its last token", func(_, n int) int { return n - 1 }),
+		token("cache-token-before", "every row holds the token before its own", func(t, _ int) int { return t - 1 }),
 		source("cache-keeps-unrotated-keys", "keys are cached before they are rotated", "Rotate, then write the cache; nothing rotates on reading.", k, tap.KBias, 0),
 		source("cache-keeps-values", "the K cache is written from the values", "Check the order of the K and V pointers in the call.", k, tap.VBias, 0),
 		source("cache-keeps-keys", "the V cache is written from the rotated keys", "Check the order of the K and V pointers in the call.", v, tap.KRope, 0),
@@ -99,6 +112,12 @@ func cacheOrderMistakes(m Model) []Hypothesis {
 		order("cache-first-head-for-all", "every head stores the first head's row", func(j int) int { return j % d.D }),
 		order("cache-first-head-only", "only the first head is written", func(j int) int {
 			if j >= d.D {
+				return -1
+			}
+			return j
+		}),
+		order("cache-first-half-of-dims", "only the first half of each head is written", func(j int) int {
+			if j%d.D >= half {
 				return -1
 			}
 			return j

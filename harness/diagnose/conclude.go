@@ -114,7 +114,9 @@ func (f finding) closest(losers []*candidate, right *candidate) finding {
 }
 
 // spared keeps the candidates that do not show in the right recordings, if
-// there are any.
+// there are any. One that says the values and shows there too is kept beside
+// ones that say none: a mistake may be made in some steps or layers only, and an
+// op that is said to write nothing shows nowhere.
 func (e *experiment) spared(list []*candidate) (kept []*candidate, any bool, err error) {
 	ok := make(map[*candidate]bool, len(list))
 	for _, c := range list {
@@ -123,19 +125,27 @@ func (e *experiment) spared(list []*candidate) (kept []*candidate, any bool, err
 		}
 		any = any || ok[c]
 	}
-	if !any {
+	silent := !slices.ContainsFunc(list, func(c *candidate) bool { return ok[c] && c.claims > 0 })
+	if !any || silent && slices.ContainsFunc(list, func(c *candidate) bool { return c.claims > c.open && !c.fitted() }) {
 		return list, false, nil
 	}
 	return slices.DeleteFunc(list, func(c *candidate) bool { return !ok[c] }), true, nil
 }
 
-// bold leaves out the candidates that hedge.
+// bold leaves out the candidates that hedge: those that say less than another
+// which does as well, and those that chose values where another needed none.
 func bold(list []*candidate) []*candidate {
 	return slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool {
 		return slices.ContainsFunc(list, func(d *candidate) bool {
-			return d.claims > c.claims && (d.rounding || d.residual <= separation*c.residual)
+			says := d.claims > c.claims || d.claims == c.claims && c.fitted() && !d.fitted()
+			return says && (d.rounding || d.residual <= separation*c.residual)
 		})
 	})
+}
+
+// fitted reports whether a part of the candidate chose values to suit ours.
+func (c *candidate) fitted() bool {
+	return slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Fitted })
 }
 
 func byResidual(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"math"
 
 	"attndiff/harness/oracle"
@@ -33,6 +34,15 @@ func activationMistakes(m Model) []Hypothesis {
 		act("relu-squared-for-silu", "the gate passes through the square of ReLU instead of SiLU", func(g float64) float64 { return math.Max(g, 0) * math.Max(g, 0) }),
 		act("sigmoid-for-silu", "the gate passes through the sigmoid alone", sigmoid),
 		act("tanh-for-silu", "the gate passes through tanh instead of SiLU", math.Tanh),
+		act("softplus-for-silu", "the gate passes through softplus instead of SiLU", softplus),
+		act("mish-for-silu", "the gate passes through Mish, x tanh(softplus(x)), instead of SiLU", func(g float64) float64 { return g * math.Tanh(softplus(g)) }),
+		act("elu-for-silu", "the gate passes through ELU instead of SiLU", func(g float64) float64 {
+			if g > 0 {
+				return g
+			}
+			return math.Expm1(g)
+		}),
+		act("leaky-relu-for-silu", "the gate passes through leaky ReLU (0.01) instead of SiLU", func(g float64) float64 { return math.Max(g, 0.01*g) }),
 		act("activation-missing", "the gate is not activated: gate * up", func(g float64) float64 { return g }),
 		act("silu-of-minus-gate", "the exponential has the wrong sign: x / (1 + exp(x))", func(g float64) float64 { return g * sigmoid(-g) }),
 		act("silu-twice", "SiLU is applied twice", func(g float64) float64 { return oracle.SiLU(oracle.SiLU(g)) }),
@@ -40,11 +50,20 @@ func activationMistakes(m Model) []Hypothesis {
 		approximate(act("silu-exp-first-order", "the exponential is replaced by (1 - x/256)^256", func(g float64) float64 { return g / (1 + math.Pow(1-g/256, 256)) }), 256),
 		approximate(act("silu-exp-first-order-1024", "the exponential is replaced by (1 - x/1024)^1024", func(g float64) float64 { return g / (1 + math.Pow(1-g/1024, 1024)) }), 1024),
 		act("silu-hard", "the sigmoid is replaced by clamp(x/6 + 1/2)", func(g float64) float64 { return g * math.Min(math.Max(g/6+0.5, 0), 1) }),
-		act("silu-clamped-at-7", "the gate is clamped at 7", func(g float64) float64 { return oracle.SiLU(math.Min(g, 7)) }),
 		act("silu-of-scaled-gate", "the gate is scaled by 1/sqrt(n_embd) first", func(g float64) float64 { return oracle.SiLU(g / math.Sqrt(float64(m.Dims.E))) }),
+	}
+	for _, limit := range []float64{7, 10, 20, 5, 3, 1} {
+		out = append(out,
+			act(fmt.Sprintf("silu-clamped-at-%g", limit), fmt.Sprintf("the gate is clamped at %g", limit),
+				func(g float64) float64 { return oracle.SiLU(math.Min(g, limit)) }),
+			act(fmt.Sprintf("silu-clamped-within-%g", limit), fmt.Sprintf("the gate is clamped to -%g and %g", limit, limit),
+				func(g float64) float64 { return oracle.SiLU(math.Max(math.Min(g, limit), -limit)) }))
 	}
 	return append(out, gateMistakes()...)
 }
+
+// softplus is log(1 + e^x), which is near x where x is large.
+func softplus(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
 // gateMistakes combine gate and up in another way.
 func gateMistakes() []Hypothesis {

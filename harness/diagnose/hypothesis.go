@@ -20,6 +20,9 @@ type Hypothesis struct {
 	// Leaves says that the elements left undefined are memory that the op did not
 	// write, not numbers computed from such memory.
 	Leaves bool
+	// Fitted says that unknown values were chosen so that they explain ours: what
+	// explains it as well without any is more likely.
+	Fitted bool
 }
 
 // Model is what a family of hypotheses may depend on.
@@ -43,13 +46,14 @@ var families = []func(Model) []Hypothesis{
 	normMistakes, normInputMistakes, normSumMistakes,
 	matrixMistakes, operandMistakes, productMistakes,
 	biasMistakes,
-	rotationMistakes, angleMistakes,
+	rotationMistakes, rotationHeadMistakes, angleMistakes,
 	cacheRowMistakes, cacheContentMistakes,
 	headMapMistakes, scoreMistakes,
-	scaleMistakes, maskMistakes, normaliserMistakes,
+	scaleMistakes, maskMistakes, normaliserMistakes, scoreFormMistakes,
 	weightedSumMistakes,
 	residualMistakes,
 	activationMistakes,
+	lengthMistakes,
 	precisionMistakes, coverageMistakes, leftoverMistakes,
 }
 

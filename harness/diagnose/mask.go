@@ -38,7 +38,7 @@ func maskMistakes(m Model) []Hypothesis {
 		out = append(out, visible(fmt.Sprintf("mask-rounded-down-to-%d", b), fmt.Sprintf("visible positions are rounded down to a multiple of %d", b),
 			causal, func(past, t, c int) bool { return c < (past+t+1)/b*b }))
 	}
-	for _, w := range []int{m.Dims.D, 32, 64, 16, 128, 256, 512, 1024, 4096} {
+	for _, w := range distinct([]int{m.Dims.D, 32, 64, 16, 128, 256, 512, 1024, 4096, 8, 4, 2}, func(int) bool { return true }) {
 		out = append(out, visible(fmt.Sprintf("mask-window-of-%d", w), fmt.Sprintf("tokens see the last %d positions only (sliding window)", w),
 			"Qwen2.5's sliding window is off: tokens see all positions before them.", func(past, t, c int) bool { return c <= past+t && c > past+t-w }))
 	}

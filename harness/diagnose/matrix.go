@@ -65,6 +65,16 @@ func matrixMistakes(m Model) []Hypothesis {
 		h.Taps = projectionsWhere(m, func(in, _ int) bool { return in != ld })
 		out = append(out, h)
 	}
+	start := "The first element of the weight is element 0 of row 0: look for an offset on the pointer, or an id counted from 1."
+	out = append(out,
+		layout("weight-one-row-ahead", "channel i is multiplied with row i+1 of the weight: the pointer is one row too far", start,
+			func(i, j, _, in int) int { return (i+1)*in + j }),
+		layout("weight-one-row-behind", "channel i is multiplied with row i-1 of the weight: the pointer is one row too early", start,
+			func(i, j, _, in int) int { return (i-1)*in + j }),
+		layout("weight-one-element-ahead", "the weight is read from its second element on", start,
+			func(i, j, _, in int) int { return i*in + j + 1 }),
+		layout("weight-rows-reversed", "rows of the weight are read last one first", "Row i of the weight makes channel i.",
+			func(i, j, out, in int) int { return (out-1-i)*in + j }))
 	half := m.Dims.D / 2
 	heads := []tap.Tap{tap.QProj, tap.KProj}
 	permuted := func(id, title string, from func(d int) int) {
@@ -129,9 +139,33 @@ func weightTypeMistakes() []Hypothesis {
 				return y
 			}}}
 	}
-	return []Hypothesis{
+	return append([]Hypothesis{
 		narrowed("weight-rounded-to-bf16", "the weight is rounded to bf16", half.RoundBF16),
 		narrowed("weight-rounded-to-f16", "the weight is rounded to f16", half.RoundF16),
+	}, misreadTypeMistakes()...)
+}
+
+// misreadTypeMistakes take the weight's 16 bits for another type's. A weight
+// that is not all of the one type is left as it is.
+func misreadTypeMistakes() []Hypothesis {
+	misread := func(id, title string, bits func(float32) uint16, stored, taken func(uint16) float32) Hypothesis {
+		return Hypothesis{ID: id, Aspect: "weight type", Taps: projectionTaps, Title: title,
+			Fix: "Hand the product the type that the file stores the weight in.",
+			Variant: oracle.Variant{Matrix: func(_ tap.Key, w []float64, _, _ int) []float64 {
+				y := make([]float64, len(w))
+				for i, v := range w {
+					b := bits(float32(v))
+					if float64(stored(b)) != v {
+						return w
+					}
+					y[i] = float64(taken(b))
+				}
+				return y
+			}}}
+	}
+	return []Hypothesis{
+		misread("weight-f16-read-as-bf16", "the weight is f16 and its bits are read as bf16", half.ToF16, half.FromF16, half.FromBF16),
+		misread("weight-bf16-read-as-f16", "the weight is bf16 and its bits are read as f16", half.ToBF16, half.FromBF16, half.FromF16),
 	}
 }
 

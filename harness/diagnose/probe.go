@@ -77,7 +77,7 @@ func (e *experiment) examine(d *Diagnosis) {
 		return
 	}
 	c := clues[0]
-	if c.Grade != Whole || d.Cause.Status == Likely && (!c.Names || e.within(d.Cause.Residual)) {
+	if c.Grade != Whole || d.Cause.Status == Likely && e.within(d.Cause.Residual) {
 		return
 	}
 	status := Likely

@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
-
-	"attndiff/traces/tap"
 )
 
 // grouping says which elements share a factor, and how a sentence says it.
@@ -182,10 +181,15 @@ func (p *probe) groupClue(g grouping, fits map[int]*factor, residual float64) Cl
 		c.Text += ": what is common to a row (its sum, mean or scale) is wrong, not its elements"
 		c.Fix = "Check the row's reduction: every thread's share in it once, the right count, the right eps or scale."
 	case "constant-per-channel":
-		name := p.channelName(fits)
-		c.Text += name
-		c.Names = name != ""
 		c.Fix = "Check the weight that multiplies each channel: left out, applied twice, offset, or another tensor's."
+		if name := p.channelName(fits); name != "" {
+			c.Text, c.Names = c.Text+", "+name, true
+			c.Title = fmt.Sprintf("%s is off by one factor per channel: %s", p.tap, name)
+		} else if name = p.weightName(fits); name != "" {
+			c.Text, c.Names, c.Kind = c.Text+": "+name, true, "wrong-weight"
+			c.Title = fmt.Sprintf("%s uses %s", p.tap, name)
+			c.Fix = fmt.Sprintf("Multiply channel e by element e of the norm's own weight, %s.", tensorName(tensorOf[p.tap]))
+		}
 	case "constant-per-head":
 		c.Fix = "Check what is indexed by head: a scale, a slope or a stride."
 	default:
@@ -195,11 +199,10 @@ func (p *probe) groupClue(g grouping, fits map[int]*factor, residual float64) Cl
 }
 
 // channelName says what the factors per channel are when they are the norm's
-// weight left out, applied twice or offset by one, in every exhibit's layer.
+// weight left out, applied twice or offset by one, in every exhibit's layer, or
+// make another vector of the model of it.
 func (p *probe) channelName(fits map[int]*factor) string {
-	switch p.tap {
-	case tap.AttnNorm, tap.FFNNorm, tap.ResultNorm:
-	default:
+	if !slices.Contains(normTaps, p.tap) {
 		return ""
 	}
 	for _, is := range []struct {
@@ -208,6 +211,7 @@ func (p *probe) channelName(fits map[int]*factor) string {
 	}{
 		{"one over the norm's weight: the weight is not applied", func(w float64) float64 { return 1 / w }},
 		{"the norm's weight: the weight is applied twice", func(w float64) float64 { return w }},
+		{"one over the square of the norm's weight: the weight divides where it should multiply", func(w float64) float64 { return 1 / (w * w) }},
 		{"(1+w)/w: the norm's weight is taken as an offset from 1", func(w float64) float64 { return (1 + w) / w }},
 	} {
 		match := true
@@ -220,10 +224,29 @@ func (p *probe) channelName(fits map[int]*factor) string {
 			}
 		}
 		if match {
-			return ", " + is.text
+			return is.text
 		}
 	}
 	return ""
+}
+
+// weightName says which other vector of the model, or what else of the norm's
+// own, the factors make of its weight.
+func (p *probe) weightName(fits map[int]*factor) string {
+	own := tensorOf[p.tap]
+	if !slices.Contains(normTaps, p.tap) {
+		return ""
+	}
+	return p.vectorSource(own, func(layer int) (v, deviation []float64) {
+		for e, w := range p.vector(layerName(own, layer)) {
+			f := fits[(layer+1)*p.exhibits[0].width()+e]
+			if f == nil {
+				return nil, nil
+			}
+			v, deviation = append(v, f.c()*w), append(deviation, vectorTolerance*math.Abs(f.c()*w))
+		}
+		return v, deviation
+	})
 }
 
 // layerName fills a layer into a tensor's name that has a place for one.

@@ -3,9 +3,10 @@ package diagnose
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
-	"attndiff/traces/tap"
+	"attndiff/harness/oracle"
 )
 
 // offsets looks for ours = oracle + a * something known: a bias of the model, a
@@ -124,19 +125,20 @@ func (p *probe) vectorOffset() []Clue {
 	if p.tap.Axes()[0] == "head" {
 		return nil
 	}
-	type sum struct{ v, n []float64 }
+	type sum struct{ v, noise, n []float64 }
 	sums := map[int]*sum{}
 	width := 0
 	for _, x := range p.exhibits {
 		width = len(x.got) / max(x.shape[0], 1)
 		s := sums[x.key.Layer]
 		if s == nil {
-			s = &sum{make([]float64, width), make([]float64, width)}
+			s = &sum{make([]float64, width), make([]float64, width), make([]float64, width)}
 			sums[x.key.Layer] = s
 		}
 		for i, y := range x.want {
 			if d := x.got[i] - y; i >= x.base && finite(d) {
 				s.v[i%width] += d
+				s.noise[i%width] += x.noise[i]
 				s.n[i%width]++
 			}
 		}
@@ -160,55 +162,26 @@ func (p *probe) vectorOffset() []Clue {
 		Text:  "ours is the oracle plus one vector that is the same for every token",
 		Title: fmt.Sprintf("%s has a constant vector added", p.tap),
 		Fix:   "Check the bias: left out, added twice, or another tensor's."}
-	if name := p.vectorName(func(layer int) []float64 { return sums[layer].v }); name != "" {
+	own, isBias := tensorOf[p.tap], slices.Contains(biasNames, tensorOf[p.tap])
+	if !isBias {
+		return []Clue{c}
+	}
+	name := p.vectorSource(own, func(layer int) (v, deviation []float64) {
+		s, is := sums[layer], p.vector(layerName(own, layer))
+		if len(is) != len(s.v) {
+			return nil, nil
+		}
+		v, deviation = make([]float64, len(is)), make([]float64, len(is))
+		for e, b := range is {
+			v[e] = s.v[e] + b
+			deviation[e] = math.Sqrt(elementConfidence*s.noise[e])/s.n[e] + oracle.UnitF32*math.Abs(b)
+		}
+		return v, deviation
+	})
+	if name != "" {
 		c.Text += ": " + name
-		c.Title, c.Names, c.Kind = fmt.Sprintf("%s: %s", p.tap, name), true, "wrong-bias"
+		c.Title, c.Names, c.Kind = fmt.Sprintf("%s adds %s", p.tap, name), true, "wrong-bias"
+		c.Fix = "Add element h*head_dim + d of the layer's own " + tensorName(own) + ", in the type the file has, to dim d of head h."
 	}
 	return []Clue{c}
-}
-
-// vectorName says which bias was taken where the op's own was meant.
-func (p *probe) vectorName(of func(layer int) []float64) string {
-	own, ok := map[tap.Tap]string{tap.QBias: biasNames[0], tap.KBias: biasNames[1], tap.VBias: biasNames[2]}[p.tap]
-	if !ok {
-		return ""
-	}
-	for _, name := range biasNames {
-		for _, shift := range []int{0, -1, 1} {
-			if p.isBias(of, own, name, shift, 0) {
-				text := fmt.Sprintf("%s in place of %s", tensorName(name), tensorName(own))
-				if shift != 0 {
-					text = fmt.Sprintf("the bias%s", relation{tap: p.tap, layer: shift}.where())
-				}
-				return text
-			}
-		}
-		if p.isBias(of, own, name, 0, p.dims.D) {
-			return fmt.Sprintf("the first head's part of %s for every head", tensorName(name))
-		}
-	}
-	return ""
-}
-
-// isBias reports whether the offsets are bias name of another layer minus own;
-// first, unless 0, is how many elements of it are repeated.
-func (p *probe) isBias(of func(layer int) []float64, own, name string, shift, first int) bool {
-	for _, x := range p.exhibits {
-		v := of(x.key.Layer)
-		is := p.vector(layerName(own, x.key.Layer))
-		other := p.vector(layerName(name, x.key.Layer+shift))
-		if len(is) != len(v) || len(other) == 0 {
-			return false
-		}
-		if first > 0 {
-			other = other[:min(first, len(other))]
-		}
-		for e := range v {
-			want := other[e%len(other)] - is[e]
-			if !(math.Abs(v[e]-want) <= factorTolerance*(math.Abs(other[e%len(other)])+math.Abs(is[e]))) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -46,6 +46,28 @@ func TestProbes(t *testing.T) {
 		{"v's bias on k", tap.KBias, l.done(oracle.Variant{Tensor: func(of tap.Key, _ string) string {
 			return layerName("blk.%d.attn_v.bias", of.Layer)
 		}}), "wrong-bias", "attn_v.bias in place of attn_k.bias"},
+		{"bias of another channel", tap.QBias, semantics(func(s *oracle.Semantics) { s.BiasIndex = func(j int) int { return j % 16 } }), "wrong-bias", "channel e takes element e mod 16 of the bias"},
+		{"bias of the head after", tap.QBias, semantics(func(s *oracle.Semantics) { s.BiasIndex = func(j int) int { return (j + 8) % 32 } }), "wrong-bias", "(e+8) mod 32, one head further"},
+		{"bias one behind", tap.QBias, semantics(func(s *oracle.Semantics) { s.BiasIndex = func(j int) int { return max(j-1, 0) } }), "wrong-bias", "element e-1"},
+		{"bias reversed", tap.KBias, semantics(func(s *oracle.Semantics) { s.BiasIndex = func(j int) int { return 15 - j } }), "wrong-bias", "element 15-e"},
+		{"bias in bf16", tap.VBias, each(func(x *exhibit, i int) float64 {
+			b := l.vectors[layerName("blk.%d.attn_v.bias", x.key.Layer)][i%16]
+			return x.want[i] - b + formats[2].nearest(b)
+		}), "wrong-bias", "the bias, rounded to bf16"},
+		{"two layers' biases swapped", tap.VBias, l.done(oracle.Variant{Tensor: func(of tap.Key, _ string) string {
+			return layerName("blk.%d.attn_v.bias", 2-of.Layer)
+		}}), "wrong-bias", "layer 0 takes layer 2's, layer 2 takes layer 0's"},
+		{"norm's weight of the next channel", tap.AttnNorm, each(func(x *exhibit, i int) float64 {
+			w := l.vectors[layerName("blk.%d.attn_norm.weight", x.key.Layer)]
+			return x.want[i] / w[i%32] * w[(i+1)%32]
+		}), "wrong-weight", "channel e takes element e+1, the last one element 0 of the weight"},
+		{"norm divided by its weight", tap.AttnNorm, each(func(x *exhibit, i int) float64 {
+			w := l.vectors[layerName("blk.%d.attn_norm.weight", x.key.Layer)][i%32]
+			return x.want[i] / w / w
+		}), "constant-per-channel", "the weight divides"},
+		{"two layers' norms swapped", tap.FFNNorm, l.done(oracle.Variant{Tensor: func(of tap.Key, _ string) string {
+			return layerName("blk.%d.ffn_norm.weight", 2-of.Layer)
+		}}), "wrong-weight", "layer 0 takes layer 2's, layer 2 takes layer 0's"},
 		{"residual left out", tap.FFNInp, each(func(x *exhibit, i int) float64 {
 			v, _ := l.Float64(tap.At(x.key.Step, x.key.Layer, tap.AttnOut), nil)
 			return v[i]

@@ -14,7 +14,7 @@ func scoreMistakes(m Model) []Hypothesis {
 	out := append(scoreInputMistakes(), keyOrderMistakes(m)...)
 	out = append(out, queryOrderMistakes(m)...)
 	out = append(out, scoreDimMistakes(m)...)
-	return append(out, scoreOutputMistakes(m)...)
+	return append(append(out, scoreOutputMistakes(m)...), earlyMaskMistakes(m)...)
 }
 
 var kqTaps = []tap.Tap{tap.KQ}
@@ -154,6 +154,27 @@ func accumulations(taps []tap.Tap) []Hypothesis {
 		})})
 }
 
+// earlyMaskMistakes hide what a token does not see where its scores are
+// computed; the raw scores owe those too.
+func earlyMaskMistakes(m Model) []Hypothesis {
+	var out []Hypothesis
+	for _, v := range []float64{math.Inf(-1), 0, -1e9, -1e4, -math.MaxFloat32, -1e30, -1e10, -1e6, -1e5, -65504, -100} {
+		by := float64(float32(v))
+		out = append(out, Hypothesis{ID: fmt.Sprintf("scores-masked-early-with-%g", v), Aspect: "mask", Taps: kqTaps,
+			Title: fmt.Sprintf("scores of positions after the token's own are set to %g where they are computed", v),
+			Fix:   "Mask once, in the softmax: raw scores have no mask.",
+			Variant: yields(func(y oracle.Rows, d tap.Dims) oracle.Rows {
+				return mapped(y, func(i int, x float64) float64 {
+					if !m.Right.Visible(d.P, i/d.C()%d.T, i%d.C()) {
+						return by
+					}
+					return x
+				})
+			})})
+	}
+	return out
+}
+
 // scoreOutputMistakes scale scores too early or write them elsewhere.
 func scoreOutputMistakes(m Model) []Hypothesis {
 	d := m.Dims
@@ -180,6 +201,15 @@ func scoreOutputMistakes(m Model) []Hypothesis {
 	written("scores-tokens-outermost", "scores are written [T,H,C] instead of [H,T,C]", func(h, t, c, _, cells int) int { return (t*d.H+h)*cells + c })
 	written("scores-transposed", "scores are written [H,C,T] instead of [H,T,C]", func(h, t, c, n, cells int) int { return (h*cells+c)*n + t })
 	written("scores-heads-innermost", "scores are written [T,C,H] instead of [H,T,C]", func(h, t, c, _, cells int) int { return (t*cells+c)*d.H + h })
+	for _, by := range []int{-1, 1} {
+		written(fmt.Sprintf("scores-row-stride-%+d", by), fmt.Sprintf("C is one too %s: rows of scores lie C%+d apart, and positions are counted with it", map[int]string{-1: "small", 1: "large"}[by], by),
+			func(h, t, c, n, cells int) int {
+				if c >= cells+by {
+					return -1
+				}
+				return (h*n+t)*(cells+by) + c
+			})
+	}
 	for _, tile := range []int{32, 64, 16, 8, 128, 256, 4} {
 		written(fmt.Sprintf("scores-position-tile-of-%d", tile), fmt.Sprintf("positions in the last, partial tile of %d get no score", tile),
 			func(h, t, c, n, cells int) int {

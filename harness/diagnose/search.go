@@ -179,16 +179,28 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	}
 	return list, e.each(finals, func(c *candidate) error {
 		var err error
-		if c.outcome, err = e.try(c.variant, e.sample, hopeless); err != nil || !c.within || c.claims > c.open {
+		if c.outcome, err = e.try(c.variant, e.sample, hopeless); err != nil || !c.within {
 			return err
 		}
-		if c.claims < enough || slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves }) {
+		if c.mustShow() {
 			if c.within, err = e.untouched(c.variant); !c.within {
 				c.residual = math.Inf(1)
 			}
 		}
 		return err
 	})
+}
+
+// mustShow reports whether what the candidate leaves undefined must look like
+// memory that nobody wrote. A mistake that says the value of most elements is
+// believed about the few that it does not; not so one that joins another mistake
+// only to excuse what that one gets wrong.
+func (c *candidate) mustShow() bool {
+	leaves := slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves })
+	if c.claims > c.open {
+		return leaves && len(c.parts) > 1
+	}
+	return leaves || c.claims < enough
 }
 
 // workOfTelling bounds what recomputing a recording may take to be asked of

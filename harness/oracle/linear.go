@@ -48,7 +48,10 @@ func (p *product) compute() ([]Rows, error) {
 	shape, ok := p.o.weights.Shape(p.name)
 	misread := p.o.variant.Matrix != nil
 	switch {
-	case !ok || tap.Elements(shape) != p.out*p.in:
+	case !ok || len(shape) != 2:
+		return nil, ErrNotApplicable
+	case shape[1] == p.in && shape[0] > p.out: // the first rows of a taller one
+	case tap.Elements(shape) != p.out*p.in:
 		return nil, ErrNotApplicable
 	case shape[0] != p.out:
 		misread = true // read as it lies
@@ -82,6 +85,9 @@ func (p *product) compute() ([]Rows, error) {
 		first, last := lo, hi
 		if misread {
 			first, last = 0, shape[0]
+			if shape[1] == p.in {
+				last = p.out
+			}
 		}
 		w, err := p.o.weights.Rows(p.name, first, last)
 		if err != nil {

@@ -21,7 +21,8 @@ type Variant struct {
 	// key of a negative layer or step means there is none.
 	Read func(of, in tap.Key) tap.Key
 	// Tensor names the weight that is read where name is meant (GGUF names). A
-	// matrix of another shape but as many elements is read as it lies.
+	// matrix of another shape but as many elements is read as it lies, of one that
+	// only has more rows the first ones.
 	Tensor func(of tap.Key, name string) string
 	// Feed is what becomes of an input on its way into op of. in is the input
 	// that is meant, x a copy in that tap's shape, d the sizes of in's step.

@@ -1,0 +1,159 @@
+package diagnose
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
+)
+
+// TestCatalogue writes mistakes out by hand, from an op's inputs, and asks which
+// hypotheses reproduce them in every step and layer: the one that is meant and,
+// where the run tells them apart, no other.
+func TestCatalogue(t *testing.T) {
+	l := newLab()
+	read := func(x *exhibit, t tap.Tap) []float64 {
+		v, _ := l.Float64(tap.At(x.key.Step, x.key.Layer, t), nil)
+		return v
+	}
+	right := oracle.Default(l.hp)
+	// rotated is an op's input, turned pair by pair: element i of the row with dim
+	// i+n/2 of a head of n.
+	rotated := func(n int, turn func(a, b float64, position, i int) (float64, float64)) func(*exhibit) []float64 {
+		return func(x *exhibit) []float64 {
+			in := read(x, x.key.Tap-1)
+			out := slices.Clone(in)
+			row := len(in) / x.dims.T
+			for at := 0; at < len(in); at += n {
+				for i := range n / 2 {
+					out[at+i], out[at+i+n/2] = turn(in[at+i], in[at+i+n/2], x.dims.P+at/row, i)
+				}
+			}
+			return out
+		}
+	}
+	plain := func(a, b, theta float64) (float64, float64) {
+		s, c := math.Sincos(theta)
+		return a*c - b*s, a*s + b*c
+	}
+	// softMax is a softmax written out: z is the score of a column, and padding is
+	// what columns beyond the last add to the sum relative to the maximum.
+	softMax := func(z func(x *exhibit, h, t, c int, kq float64) float64, padding func(x *exhibit, peak float64) float64) func(*exhibit) []float64 {
+		return func(x *exhibit) []float64 {
+			kq, cells := read(x, tap.KQ), x.width()
+			out := make([]float64, len(kq))
+			for r := 0; r < len(kq)/cells; r++ {
+				h, tok := r/x.dims.T, r%x.dims.T
+				peak, sum := math.Inf(-1), 0.0
+				for c := range cells {
+					peak = math.Max(peak, z(x, h, tok, c, kq[r*cells+c]))
+				}
+				for c := range cells {
+					out[r*cells+c] = math.Exp(z(x, h, tok, c, kq[r*cells+c]) - peak)
+					sum += out[r*cells+c]
+				}
+				if padding != nil {
+					sum += padding(x, peak)
+				}
+				for c := range cells {
+					out[r*cells+c] /= sum
+				}
+			}
+			return out
+		}
+	}
+	seen := func(x *exhibit, t, c int) bool { return c <= x.dims.P+t }
+	causal := func(f func(x *exhibit, h, t, c int, z float64) float64) func(*exhibit, int, int, int, float64) float64 {
+		return func(x *exhibit, h, t, c int, kq float64) float64 {
+			if !seen(x, t, c) {
+				return math.Inf(-1)
+			}
+			return f(x, h, t, c, kq*right.ScoreScale)
+		}
+	}
+	asIs := func(_ *exhibit, _, _, _ int, z float64) float64 { return z }
+	gate := func(f func(g float64) float64) func(*exhibit) []float64 {
+		return each(func(x *exhibit, i int) float64 { return f(read(x, tap.FFNGate)[i]) * read(x, tap.FFNUp)[i] })
+	}
+	tests := []struct {
+		id    string
+		tap   tap.Tap
+		wrong func(*exhibit) []float64
+	}{
+		{"rope-second-cosine-sign", tap.QRope, rotated(8, func(a, b float64, p, i int) (float64, float64) {
+			s, c := math.Sincos(right.Theta(p, 0, i))
+			return a*c - b*s, a*s - b*c
+		})},
+		{"rope-sine-only", tap.KRope, rotated(8, func(a, b float64, p, i int) (float64, float64) {
+			s := math.Sin(right.Theta(p, 0, i))
+			return -b * s, a * s
+		})},
+		{"rope-heads-of-4", tap.QRope, rotated(4, func(a, b float64, p, i int) (float64, float64) {
+			return plain(a, b, float64(p)*math.Pow(right.RopeBase, -2*float64(i)/4))
+		})},
+		{"rope-heads-of-16", tap.KRope, rotated(16, func(a, b float64, p, i int) (float64, float64) {
+			return plain(a, b, float64(p)*math.Pow(right.RopeBase, -2*float64(i)/16))
+		})},
+		{"scores-masked-early-with--1e+09", tap.KQ, each(func(x *exhibit, i int) float64 {
+			if !seen(x, i/x.width()%x.dims.T, i%x.width()) {
+				return -1e9
+			}
+			return x.want[i]
+		})},
+		{"scores-capped-at-50", tap.KQSoftMax, softMax(causal(func(_ *exhibit, _, _, _ int, z float64) float64 { return 50 * math.Tanh(z/50) }), nil)},
+		{"scores-with-alibi", tap.KQSoftMax, softMax(causal(func(x *exhibit, h, t, c int, z float64) float64 {
+			return z - math.Pow(2, -8*float64(h+1)/4)*float64(x.dims.P+t-c)
+		}), nil)},
+		{"scale-over-sqrt-positions", tap.KQSoftMax, softMax(causal(func(x *exhibit, _, _, _ int, z float64) float64 {
+			return z / right.ScoreScale / math.Sqrt(float64(x.width()))
+		}), nil)},
+		{"masked-scores-10-lower", tap.KQSoftMax, softMax(func(x *exhibit, _, t, c int, kq float64) float64 {
+			if seen(x, t, c) {
+				return kq * right.ScoreScale
+			}
+			return kq*right.ScoreScale - 10
+		}, nil)},
+		{"masked-scores-are--1", tap.KQSoftMax, softMax(func(x *exhibit, _, t, c int, kq float64) float64 {
+			if seen(x, t, c) {
+				return kq * right.ScoreScale
+			}
+			return -1
+		}, nil)},
+		{"softmax-with-sink", tap.KQSoftMax, softMax(causal(asIs), func(_ *exhibit, peak float64) float64 { return math.Exp(-peak) })},
+		{"padding-of-32-counts-as-zeros", tap.KQSoftMax, softMax(causal(asIs), func(x *exhibit, peak float64) float64 { return float64(32-x.width()) * math.Exp(-peak) })},
+		{"softmax-divided-by-positions", tap.KQSoftMax, each(func(x *exhibit, i int) float64 {
+			lo := i / x.width() * x.width()
+			return x.want[i] / slices.Max(x.want[lo:lo+x.width()]) / float64(x.width())
+		})},
+		{"softplus-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 { return math.Log(1 + math.Exp(g)) })},
+		{"mish-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 { return g * math.Tanh(math.Log(1+math.Exp(g))) })},
+		{"leaky-relu-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 {
+			if g < 0 {
+				return g / 100
+			}
+			return g
+		})},
+		{"silu-clamped-at-1", tap.FFNSwiglu, gate(func(g float64) float64 { return oracle.SiLU(math.Min(g, 1)) })},
+	}
+	m := Model{Dims: l.hp.Dims(), Layers: l.hp.NLayer, KVType: "f32", Right: right, Steps: l.steps, Vector: func(name string) []float64 { return l.vectors[name] }}
+	for _, tt := range tests {
+		t.Run(tt.id, func(t *testing.T) {
+			l.held = map[tap.Key][]float64{}
+			p := l.probe(tt.tap, tt.wrong)
+			if len(p.exhibits) == 0 {
+				t.Fatal("nothing was planted")
+			}
+			var found []string
+			for _, h := range Catalogue(tt.tap, m) {
+				if _, ok := p.holds(func(x *exhibit) *claim { return p.recompute(h.Variant, x) }); ok {
+					found = append(found, h.ID)
+				}
+			}
+			if !slices.Equal(found, []string{tt.id}) {
+				t.Errorf("reproduced by %q, want %s alone", found, tt.id)
+			}
+		})
+	}
+}

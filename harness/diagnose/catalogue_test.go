@@ -3,6 +3,7 @@ package diagnose
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"attndiff/harness/oracle"
@@ -127,6 +128,21 @@ func TestCatalogue(t *testing.T) {
 			lo := i / x.width() * x.width()
 			return x.want[i] / slices.Max(x.want[lo:lo+x.width()]) / float64(x.width())
 		})},
+		{"softmax-normalised-twice", tap.KQSoftMax, each(func(x *exhibit, i int) float64 {
+			lo := i / x.width() * x.width()
+			return x.want[i] * slices.Max(x.want[lo:lo+x.width()])
+		})},
+		{"padding-of-64-repeats-last", tap.KQSoftMax, func(x *exhibit) []float64 {
+			out, cells := slices.Clone(x.want), x.width()
+			for lo := 0; lo < len(out); lo += cells {
+				last, n := out[lo+cells-1], float64(64-cells)
+				for c := range cells {
+					out[lo+c] /= 1 + n*last
+				}
+				out[lo+cells-1] *= 1 + n
+			}
+			return out
+		}},
 		{"softplus-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 { return math.Log(1 + math.Exp(g)) })},
 		{"mish-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 { return g * math.Tanh(math.Log(1+math.Exp(g))) })},
 		{"leaky-relu-for-silu", tap.FFNSwiglu, gate(func(g float64) float64 {
@@ -155,5 +171,47 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("reproduced by %q, want %s alone", found, tt.id)
 			}
 		})
+	}
+}
+
+// Two layers that read each other's tensor are told, whatever the op.
+func TestLayerMap(t *testing.T) {
+	l := newLab()
+	own := tensorOf[tap.AttnNorm]
+	p := l.probe(tap.AttnNorm, l.done(oracle.Variant{Tensor: func(of tap.Key, _ string) string { return layerName(own, 2-of.Layer) }}))
+	clues := p.layerMap(own, 100)
+	if want := "layer 0 uses the weight of layer 2, layer 2 uses the weight of layer 0"; len(clues) != 1 || !strings.Contains(clues[0].Title, want) {
+		t.Errorf("clues %+v, want %q", clues, want)
+	}
+	if clues := p.layerMap(own, 1); clues != nil {
+		t.Errorf("clues %+v beyond the budget of one try", clues)
+	}
+}
+
+// Where ours writes a step's bias in the prefill only, the mistake is named that
+// says what ours holds, not one that says nothing was written.
+func TestBold(t *testing.T) {
+	says := &candidate{parts: []*Hypothesis{{ID: "says"}}, outcome: outcome{within: true, rounding: true, claims: 100}}
+	hedges := &candidate{parts: []*Hypothesis{{ID: "hedges", Leaves: true}}, outcome: outcome{within: true, rounding: true, claims: 60, open: 40}}
+	fitted := &candidate{parts: []*Hypothesis{{ID: "fitted", Fitted: true}}, outcome: outcome{within: true, rounding: true, claims: 100}}
+	if got := bold([]*candidate{hedges, fitted, says}); len(got) != 1 || got[0] != says {
+		t.Errorf("%d candidates are left, want the one that says all values and chooses none", len(got))
+	}
+	if got := bold([]*candidate{hedges}); len(got) != 1 {
+		t.Error("a candidate that hedges has no rival and is left out all the same")
+	}
+	for _, tt := range []struct {
+		c    candidate
+		must bool
+	}{
+		{candidate{parts: hedges.parts, outcome: outcome{claims: 60, open: 40}}, false},
+		{candidate{parts: hedges.parts, outcome: outcome{claims: 40, open: 60}}, true},
+		{candidate{parts: append(says.parts, hedges.parts...), outcome: outcome{claims: 99, open: 1}}, true},
+		{candidate{parts: says.parts, outcome: outcome{claims: 99, open: 1}}, false},
+		{candidate{parts: says.parts, outcome: outcome{claims: 0, open: 100}}, true},
+	} {
+		if got := tt.c.mustShow(); got != tt.must {
+			t.Errorf("%s with %d claims and %d open: mustShow %v", tt.c.id(), tt.c.claims, tt.c.open, got)
+		}
 	}
 }

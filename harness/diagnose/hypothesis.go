@@ -20,8 +20,8 @@ type Hypothesis struct {
 	// Leaves says that the elements left undefined are memory that the op did not
 	// write, not numbers computed from such memory.
 	Leaves bool
-	// Fitted says that unknown values were chosen so that they explain ours: what
-	// explains it as well without any is more likely.
+	// Fitted says that it chooses all values of a step so that they explain ours:
+	// what explains it as well without choosing is more likely.
 	Fitted bool
 }
 

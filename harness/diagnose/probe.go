@@ -58,7 +58,7 @@ type probe struct {
 // earlier one is what happened in fewer words.
 var probes = []func(*probe) []Clue{
 	elsewhere, constants, offsets, shuffles, layouts, strides,
-	kvHeads, operands, weights, narrowing, narrowInputs, softMaxes,
+	kvHeads, turns, operands, weights, narrowing, narrowInputs, softMaxes,
 	saturation, unwritten, leftovers, places, tiles, phases, roundingLevel,
 }
 

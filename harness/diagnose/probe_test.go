@@ -110,6 +110,17 @@ func TestProbes(t *testing.T) {
 			}
 			return in
 		}}), "wrong-input", "v_cache of layer 1"},
+		{"the middle of a step not turned", tap.QRope, semantics(func(s *oracle.Semantics) {
+			s.Position = func(past, t, n int) int {
+				if t > 0 && t < n-1 {
+					return 0
+				}
+				return past + t
+			}
+		}), "rope-position-map", "positions 0-4 turn as position 0"},
+		{"positions in a ring", tap.KRope, semantics(func(s *oracle.Semantics) {
+			s.Position = func(past, t, _ int) int { return (past + t) % 3 }
+		}), "rope-position-map", "position p turns as position p mod 3"},
 		{"keys not rotated", tap.KCache, l.done(oracle.Variant{Read: func(_, in tap.Key) tap.Key {
 			if in.Tap == tap.KRope {
 				in.Tap = tap.KBias

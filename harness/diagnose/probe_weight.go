@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/gguf"
@@ -49,7 +50,57 @@ func weights(p *probe) []Clue {
 				Fix:   fmt.Sprintf("Pass the layer's own tensor, %s.", layerName(own, p.exhibits[0].key.Layer))}}
 		}
 	}
-	return nil
+	return p.layerMap(own, tries)
+}
+
+// layerMap looks in each layer for another layer whose tensor gives what ours
+// has there: two layers that have changed places, a list in another order.
+func (p *probe) layerMap(own string, tries int) []Clue {
+	layers := p.exhibitLayers()
+	if !p.tap.PerLayer() || len(layers) < 2 {
+		return nil // one layer is told by its distance
+	}
+	from := map[int]int{}
+	read := oracle.Variant{Tensor: func(of tap.Key, name string) string {
+		if l, ok := from[of.Layer]; ok && name == layerName(own, of.Layer) {
+			return layerName(own, l)
+		}
+		return name
+	}}
+	var each []string
+	for _, layer := range layers {
+		here := &probe{tap: p.tap}
+		for _, x := range p.exhibits {
+			if x.key.Layer == layer {
+				here.exhibits = append(here.exhibits, x)
+			}
+		}
+		found := false
+		for d := 1; d < min(p.layers, maxLayers) && !found; d++ {
+			for _, l := range []int{layer - d, layer + d} {
+				if l < 0 || l >= p.layers || found {
+					continue
+				}
+				if tries--; tries < 0 {
+					return nil
+				}
+				from[layer] = l
+				_, found = here.holds(func(x *exhibit) *claim { return p.recompute(read, x) })
+			}
+		}
+		if !found {
+			return nil
+		}
+		each = append(each, fmt.Sprintf("layer %d uses the weight of layer %d", layer, from[layer]))
+	}
+	residual, ok := p.holds(func(x *exhibit) *claim { return p.recompute(read, x) })
+	if !ok {
+		return nil
+	}
+	text := strings.Join(each, ", ")
+	return []Clue{{Kind: "wrong-weight", Grade: Whole, Residual: residual, Names: true,
+		Text: "in ours " + text, Title: fmt.Sprintf("%s: %s", p.tap, text),
+		Fix: "Load each layer's tensors by their own number: blk.N is layer N."}}
 }
 
 // otherTensor is what may be read in place of a layer's own tensor.

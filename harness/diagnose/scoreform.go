@@ -71,7 +71,11 @@ func paddingMistakes(scale float64) []Hypothesis {
 				}
 				out := noisier(mapped(y, func(_ int, p float64) float64 { return p }), 8*f32)
 				for r := range y.N {
-					copy(out.Row(r), f(y.Row(r), kq.Row(r), d.C()))
+					row := f(y.Row(r), kq.Row(r), d.C())
+					if !finite(row[0]) && finite(y.Row(r)[0]) || !finite(y.Row(r)[largest(y.Row(r))]) {
+						return oracle.Rows{}, oracle.ErrNotApplicable // says nothing, which is no claim
+					}
+					copy(out.Row(r), row)
 				}
 				return out, nil
 			}}}

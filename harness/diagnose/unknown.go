@@ -17,7 +17,6 @@ import (
 // solved is a hypothesis about reading the V cache whose undefined rows are
 // taken to be whatever explains ours best.
 func solved(h Hypothesis) Hypothesis {
-	h.Fitted = true
 	feed := h.Variant.Feed
 	open := func(of, in tap.Key, n, width int, d tap.Dims) []bool {
 		y := feed(of, in, oracle.NewRows(n, width), d)

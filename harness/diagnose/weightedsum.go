@@ -43,7 +43,7 @@ func weightedSumInputMistakes() []Hypothesis {
 		input("values", "values-of-layer-0", "every layer weighs the values of layer 0", offset, tap.VCache,
 			func(_, in tap.Key) tap.Key { return tap.At(in.Step, 0, in.Tap) }),
 		input("values", "values-are-keys", "the weighted sum reads the K cache", "Check the order of the K and V pointers in the call.", tap.VCache, tapOf(tap.KCache)),
-		solved(Hypothesis{ID: "values-before-cache-write", Aspect: "values", Taps: kqvTaps, Title: "a step's values reach the cache only after they are weighed",
+		solved(Hypothesis{ID: "values-before-cache-write", Aspect: "values", Taps: kqvTaps, Fitted: true, Title: "a step's values reach the cache only after they are weighed",
 			Fix: "Write the cache before the weighted sum, on the same stream.",
 			Variant: feeds(tap.VCache, func(x oracle.Rows, d tap.Dims) oracle.Rows {
 				return undefinedWhere(x, func(i int) bool { return i >= d.P*d.G*d.D })

@@ -143,6 +143,7 @@ const (
 // weightedSum is kqv[t,h,d] = sum_c p[h,t,c] * v[c,g(h),d]. p is [H*T, C], v is
 // [C*G, D], the result [T*H, D]. Mirrors the ggml_mul_mat(v, kq) and the
 // permute that merges heads in build_attn_mha (llama-graph.cpp).
+// Noise: products below f32's normal range flush, as in the softmax.
 func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 	tokens, cells, dim := p.N/heads, p.Width, v.Width
 	y := NewRows(tokens*heads, dim)
@@ -171,7 +172,7 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				}
 			}
 			for d, sum := range y.V[out : out+dim] {
-				y.Noise[out+d] += (sumNoise(cells)+a.values.sum)*sum*sum + a.values.floor
+				y.Noise[out+d] += (sumNoise(cells)+a.values.sum)*sum*sum + a.values.floor + float64(cells)*smallestNormal*smallestNormal
 			}
 			if a.flash {
 				for d, sum := range size {

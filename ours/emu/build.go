@@ -72,7 +72,7 @@ func build(src kernels.Source, list []kernels.Kernel, options Options) (path str
 			return "", err
 		}
 		if options.Bounds {
-			u.flags = append(u.flags, boundsFlag)
+			u.flags = boundsFlags
 		}
 		units = append(units, u)
 	}

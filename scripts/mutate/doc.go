@@ -5,10 +5,11 @@
 //	go run ./scripts/mutate -out traces       every mutant, as make mutants does
 //	go run ./scripts/mutate -n 50             a sample
 //	go run ./scripts/mutate -only rope.cu -list
-//	go run ./scripts/mutate -recount traces/mutants.json -out traces
+//	go run ./scripts/mutate -shard 2/8 -out b
+//	go run ./scripts/mutate -recount a/mutants.json,b/mutants.json -out traces
 //
-// The last counts again what an earlier run found, after a survivor was
-// explained in equivalent.txt.
+// The last counts again what earlier runs found, each of a share of the mutants,
+// and after a survivor was explained in equivalent.txt.
 //
 // A mutant is compiled for the emulator, one file of it, and run in a process
 // of its own on small models that reach every kernel, with the tokens that

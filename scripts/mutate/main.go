@@ -46,6 +46,7 @@ func status(err error) int {
 // options are what the command line says.
 type options struct {
 	only   string
+	shard  string
 	sample int
 	seed   uint64
 	list   bool
@@ -61,18 +62,19 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var o options
 	fs := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&o.only, "only", "*", "take the mutants of files that match `PATTERN` alone, as scores.cu or s*")
+	fs.StringVar(&o.only, "only", "*", "take the mutants of files that match `PATTERN` alone, as scores.cu or s*,r*")
+	fs.StringVar(&o.shard, "shard", "1/1", "take the `K/N` of the mutants: of N in a row the K-th")
 	fs.IntVar(&o.sample, "n", 0, "take a sample of `N` mutants, 0 for all")
 	fs.Uint64Var(&o.seed, "seed", 1, "`N` that the sample is drawn from")
 	fs.BoolVar(&o.list, "list", false, "list the mutants and do nothing")
 	fs.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "examine `N` mutants at a time")
 	fs.StringVar(&o.out, "out", "", "`DIR` for mutants.md and mutants.json; nothing is written without it")
-	fs.StringVar(&o.from, "recount", "", "run nothing and count again what `FILE`, a mutants.json, holds")
+	fs.StringVar(&o.from, "recount", "", "run nothing and count again what `FILES` hold, one mutants.json or several with commas between")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 || o.sample < 0 || o.jobs < 1 {
-		return errors.New("usage: mutate [-only PATTERN] [-n N] [-seed N] [-list] [-jobs N] [-out DIR] [-recount FILE]")
+		return errors.New("usage: mutate [-only PATTERN] [-shard K/N] [-n N] [-seed N] [-list] [-jobs N] [-out DIR] [-recount FILES]")
 	}
 	src := kernels.Default()
 	known, err := parseEquivalent(equivalentText)
@@ -81,11 +83,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var findings []*Finding
 	if o.from != "" {
-		earlier, err := recount(o.from, src)
-		if err != nil {
+		if findings, o.only, err = recount(strings.Split(o.from, ","), src); err != nil {
 			return err
 		}
-		findings, o.sample, o.only = earlier.Findings, earlier.Sample, earlier.Only
 	} else {
 		list, err := o.choose(mutants(src))
 		if err != nil {
@@ -102,8 +102,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	r := collect(findings, known)
-	r.Kernels, r.Sample, r.Only = digest(src, o.only), o.sample, o.only
-	if o.sample == 0 && o.only == "*" {
+	r.Kernels, r.Only = digest(src, o.only), o.only
+	if whole := o.matching(mutants(src)); len(findings) < len(whole) {
+		r.Sample, r.Of = len(findings), len(whole)
+	} else if o.only == "*" {
 		r.Verdict = append(r.Verdict, unused(known)...)
 	}
 	if o.out != "" {
@@ -120,23 +122,44 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // digest identifies the kernel files that match a pattern.
 func digest(src kernels.Source, pattern string) string {
-	return kernels.New(slices.DeleteFunc(src.Files(), func(f kernels.File) bool {
-		ok, _ := path.Match(pattern, f.Name)
-		return !ok
-	})...).Digest()
+	return kernels.New(slices.DeleteFunc(src.Files(), func(f kernels.File) bool { return !among(pattern, f.Name) })...).Digest()
+}
+
+// among reports whether a file's name matches one of the patterns, which have
+// commas between.
+func among(patterns, name string) bool {
+	return slices.ContainsFunc(strings.Split(patterns, ","), func(p string) bool {
+		ok, _ := path.Match(p, name)
+		return ok
+	})
+}
+
+// matching takes the mutants of the files that the options ask for.
+func (o *options) matching(all []mutant) []mutant {
+	return slices.DeleteFunc(slices.Clone(all), func(m mutant) bool { return !among(o.only, m.File) })
 }
 
 // choose takes the mutants that the options ask for.
 func (o *options) choose(all []mutant) ([]mutant, error) {
-	if _, err := path.Match(o.only, ""); err != nil {
-		return nil, fmt.Errorf("-only %s: %w", o.only, err)
+	for p := range strings.SplitSeq(o.only, ",") {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, fmt.Errorf("-only %s: %w", p, err)
+		}
 	}
-	list := slices.DeleteFunc(all, func(m mutant) bool {
-		ok, _ := path.Match(o.only, m.File)
-		return !ok
-	})
+	list := o.matching(all)
 	if len(list) == 0 {
 		return nil, fmt.Errorf("-only %s: no kernel file of that name has mutants", o.only)
+	}
+	var k, n int
+	if _, err := fmt.Sscanf(o.shard, "%d/%d", &k, &n); err != nil || k < 1 || k > n {
+		return nil, fmt.Errorf("-shard %s: want a share of the mutants as 2/8, the second of eight", o.shard)
+	}
+	if n > 1 {
+		var share []mutant
+		for i := k - 1; i < len(list); i += n {
+			share = append(share, list[i])
+		}
+		list = share
 	}
 	if o.sample > 0 && o.sample < len(list) {
 		random := rand.New(rand.NewPCG(o.seed, 0))

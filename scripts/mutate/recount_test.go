@@ -23,18 +23,18 @@ func TestRecount(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "mutants.json")
-	back, err := recount(file, src)
+	back, only, err := recount([]string{file}, src)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(back.Findings) != 2 || back.Only != "a*" || back.Findings[0].mutant != all[0] || back.Findings[0].Reason != "" ||
-		!back.Findings[1].Located || back.Findings[1].What != "what was said" {
-		t.Errorf("read back %+v", back)
+	if len(back) != 2 || only != "a*" || back[0].mutant != all[0] || back[0].Reason != "" ||
+		!back[1].Located || back[1].What != "what was said" {
+		t.Errorf("read back %+v of %s", back, only)
 	}
 
 	other, err := src.Replace("argmax.cu", "best[0] = index", "best[1] = index")
 	if err == nil {
-		_, err = recount(file, other)
+		_, _, err = recount([]string{file}, other)
 	}
 	if err == nil || !strings.Contains(err.Error(), "other kernels") {
 		t.Errorf("error %v", err)
@@ -51,8 +51,52 @@ func TestRecount(t *testing.T) {
 		if err := os.WriteFile(file, []byte(strings.Replace(string(raw), tt.old, tt.new, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := recount(file, src); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, _, err := recount([]string{file}, src); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q for %q: error %v, want %q", tt.new, tt.old, err, tt.want)
+		}
+	}
+}
+
+// Shards of a run, read back together, are the run.
+func TestShards(t *testing.T) {
+	src := kernels.Default()
+	all := mutants(src)
+	var files []string
+	want := 0
+	for _, part := range []options{{only: "r*,a*", shard: "1/3"}, {only: "r*,a*", shard: "2/3"}, {only: "r*,a*", shard: "3/3"}, {only: "[^ra]*", shard: "1/1"}} {
+		list, err := part.choose(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want += len(list)
+		var findings []*Finding
+		for _, m := range list {
+			findings = append(findings, &Finding{mutant: m, Fate: Divergence, Located: true})
+		}
+		r := collect(findings, nil)
+		r.Kernels, r.Only = digest(src, part.only), part.only
+		dir := t.TempDir()
+		if err := r.write(dir); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, filepath.Join(dir, "mutants.json"))
+	}
+	if want != len(all) {
+		t.Fatalf("the shards have %d mutants of %d", want, len(all))
+	}
+	for n, only := range map[int]string{3: "a*,r*", 4: "*"} {
+		back, got, err := recount(files[:n], src)
+		if err != nil || got != only {
+			t.Fatalf("%d files are about %q, error %v", n, got, err)
+		}
+		if o := (options{only: got}); len(back) != len(o.matching(all)) {
+			t.Errorf("%d files have %d mutants, want %d", n, len(back), len(o.matching(all)))
+		}
+	}
+	for _, shard := range []string{"0/3", "4/3", "1", "a/b", ""} {
+		o := options{only: "*", shard: shard}
+		if _, err := o.choose(all); err == nil {
+			t.Errorf("shard %q is taken", shard)
 		}
 	}
 }

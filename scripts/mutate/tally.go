@@ -45,7 +45,8 @@ func (c *Count) add(f *Finding) {
 type Results struct {
 	Kernels  string           `json:"kernel_digest"`
 	Sample   int              `json:"sample,omitempty"` // mutants drawn, 0 for all
-	Only     string           `json:"only"`             // pattern of the files whose mutants these are
+	Of       int              `json:"of,omitempty"`     // how many there are to draw from
+	Only     string           `json:"only"`             // patterns of the files whose mutants these are
 	All      Count            `json:"all"`
 	Invalid  int              `json:"invalid"` // do not compile
 	Files    map[string]Count `json:"files"`

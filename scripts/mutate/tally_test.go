@@ -77,7 +77,7 @@ func TestWrite(t *testing.T) {
 	gone := made(1, Survived, false)[0]
 	gone.To = ""
 	r := collect(append(findings, gone), []equivalence{{file: "a.cu", from: "x < y;", to: []string{""}, reason: "Nobody reads it.", used: []bool{false}}})
-	r.Only, r.Sample = "a*", 4
+	r.Only, r.Sample, r.Of = "a*", 4, 9
 	dir := filepath.Join(t.TempDir(), "out")
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nThese are 4 mutants drawn at random.\n\nThese are the mutants of the files that match `a*` alone.\n",
+		"\nThese are 4 of 9 changes, drawn evenly.\n\nThese are the mutants of the files that match `a*` alone.\n",
 		"| a.cu | 4 | 1 | 2 | 66.6 % | 1 | 50 % | 1 |",
 		"- falls short: 2 of 3 mutants",
 		"## Survived\n\na.cu\n\n- line 1, `x < y;` to `x <= y;`: changes bits, first s0000.inp_embd of trial slim\n",

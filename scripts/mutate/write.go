@@ -87,7 +87,7 @@ func (r *Results) markdown(w io.Writer) {
 	line("compiler makes the same code of them, or [equivalent.txt](../scripts/mutate/equivalent.txt) says why.")
 	line("")
 	if r.Sample > 0 {
-		line("These are %d mutants drawn at random.", len(r.Findings))
+		line("These are %d of %d changes, drawn evenly.", r.Sample, r.Of)
 		line("")
 	}
 	if r.Only != "*" {

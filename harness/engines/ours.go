@@ -39,15 +39,22 @@ type opened struct {
 // the end by an odd seed, before the start by an even one - and has memory that
 // nobody wrote hold a huge number. No correct kernel depends on any of these.
 func openEmu(spec session.Spec) (session.Engine, error) {
-	return Emulate(spec, kernels.Default(), nil)
+	return Emulate(spec, kernels.Default(), Variation{})
 }
 
-// Emulate opens other kernels than this repository's as ours:emu, for whoever
-// measures the harness with kernels of their own. watch, unless nil, is told of
-// every launch.
-func Emulate(spec session.Spec, src kernels.Source, watch func(device.Launch)) (session.Engine, error) {
-	return openOurs(spec, src, func(src kernels.Source) (opened, error) {
-		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Bounds: spec.Bounds, Watch: watch}
+// Variation is what sets a run on the emulator apart from one of ours:emu, for
+// whoever measures the harness.
+type Variation struct {
+	Multiprocessors int                         // of the GPU it passes for; 0 for the emulator's own
+	Edit            func([]qwen2.Op) []qwen2.Op // of each step, unless nil
+	Watch           func(device.Launch)         // told of every launch, unless nil
+}
+
+// Emulate opens other kernels than this repository's, or these in another way,
+// as ours:emu.
+func Emulate(spec session.Spec, src kernels.Source, v Variation) (session.Engine, error) {
+	return openOurs(spec, src, v.Edit, func(src kernels.Source) (opened, error) {
+		options := emu.Options{Checks: true, Ordinary: spec.Ordinary, Bounds: spec.Bounds, Multiprocessors: v.Multiprocessors, Watch: v.Watch}
 		if spec.Seed != 0 {
 			options.Order, options.Seed = "shuffle", int64(spec.Seed)
 			odd := spec.Seed % 2
@@ -74,7 +81,7 @@ const uncheckedVariable = "ATTNDIFF_CUDA_CHECKS"
 // openCUDA opens our kernels on the GPU, with the device's checks on. It has
 // no use for a seed: a GPU runs blocks and warps in an order of its own.
 func openCUDA(spec session.Spec) (session.Engine, error) {
-	return openOurs(spec, kernels.Default(), func(src kernels.Source) (opened, error) {
+	return openOurs(spec, kernels.Default(), nil, func(src kernels.Source) (opened, error) {
 		dev, err := cuda.Open(src, cuda.Options{Checks: os.Getenv(uncheckedVariable) != "off", Ordinary: spec.Ordinary})
 		if err != nil {
 			return opened{}, err
@@ -94,8 +101,10 @@ func warning(kernel string, at tap.Key, what string) session.Warning {
 }
 
 // openOurs opens the device that open gives for the kernels with the spec's
-// faults planted, and puts the model on it.
-func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (opened, error)) (session.Engine, error) {
+// faults planted, and puts the model on it. Steps are edited by edit, unless nil,
+// and then as the faults do it.
+func openOurs(spec session.Spec, src kernels.Source, edit func([]qwen2.Op) []qwen2.Op,
+	open func(kernels.Source) (opened, error)) (session.Engine, error) {
 	planted, err := faults.Select(strings.Join(spec.Faults, ","))
 	if err != nil {
 		return nil, &session.InputError{Err: err}
@@ -107,7 +116,7 @@ func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
-	src, edit, err := faults.Apply(planted, src)
+	src, plant, err := faults.Apply(planted, src)
 	if err != nil {
 		return nil, &session.InputError{Err: err}
 	}
@@ -129,13 +138,24 @@ func openOurs(spec session.Spec, src kernels.Source, open func(kernels.Source) (
 	if err != nil {
 		return nil, err
 	}
-	m, err := qwen2.Load(dev, f, qwen2.Options{KV: spec.KV, Capacity: spec.Context, Path: path, Edit: edit})
+	m, err := qwen2.Load(dev, f, qwen2.Options{KV: spec.KV, Capacity: spec.Context, Path: path, Edit: both(edit, plant)})
 	if err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
 	return &ours{m, dev.warnings, vocab, session.Info{
 		Engine: spec.Engine, Version: qwen2.Version(src, path), Device: dev.Name(), Hparams: m.Hparams(),
 	}, src}, nil
+}
+
+// both edits a step by one after the other; either may be nil.
+func both(first, then func([]qwen2.Op) []qwen2.Op) func([]qwen2.Op) []qwen2.Op {
+	switch {
+	case first == nil:
+		return then
+	case then == nil:
+		return first
+	}
+	return func(ops []qwen2.Op) []qwen2.Op { return then(first(ops)) }
 }
 
 func (o *ours) Info() session.Info { return o.info }

@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,6 +46,8 @@ type Options struct {
 	// up to twice as long and round differently, for the compiler finds fewer
 	// products to contract.
 	Bounds bool
+	// Multiprocessors is how many the device says it has, 8 without.
+	Multiprocessors int
 	// Watch, unless nil, is told of every launch before it runs.
 	Watch func(device.Launch)
 	// Huge, 1 or -1, fills memory with a number of this sign, larger than any
@@ -119,9 +122,10 @@ func newDevice(lib *library, list []kernels.Kernel, options Options) *Device {
 // Name says what the device is.
 func (d *Device) Name() string { return "CPU emulator, 1 thread" }
 
-// Multiprocessors says that the device is a small GPU: blocks run one after the
-// other here, and still a kernel that shares work among them is to do so.
-func (d *Device) Multiprocessors() int { return 8 }
+// Multiprocessors says that the device is a small GPU, or as large as its options
+// have it: blocks run one after the other here, and still a kernel that shares
+// work among them is to do so.
+func (d *Device) Multiprocessors() int { return cmp.Or(d.options.Multiprocessors, 8) }
 
 // kernelNames lists the kernels there are, for messages.
 func (d *Device) kernelNames() string {

@@ -197,7 +197,7 @@ func text(src kernels.Source, name string) string {
 // diff makes it, with others as its repetitions are; see engines.Emulate.
 // Recordings go to path-SEED. reached are the kernels that the mutant changes.
 func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, path string, args ...string) error {
-	run := l.runner(args...)
+	run := l.runner(append(args, t.variation()...)...)
 	first := path + "-0"
 	for _, seed := range t.seeds {
 		file := fmt.Sprintf("%s-%d", path, seed)

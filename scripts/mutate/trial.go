@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"attndiff/harness/engines"
@@ -31,6 +32,9 @@ type trial struct {
 	upper int        // how many of the first tokens are of the vocabulary's upper half; all others are of the lower one, if not 0
 	seeds []uint64   // of its runs
 
+	multiprocessors int // of the GPU, 0 for the emulator's own number
+	splits          int // of a fused decode, 0 for what the host chooses
+
 	model     string // its file, once written
 	id        session.Model
 	tokens    []int32
@@ -56,35 +60,45 @@ var (
 
 	// The head sizes of the fused kernels, fewer query heads to a KV head than a
 	// block of fused_decode.cu takes and more.
-	few64  = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
-	many64 = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
-	deep64 = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
-	few128 = synth.Spec{Layers: 1, Embd: 4 * 128, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	few64   = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	many64  = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	deep64  = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	deep128 = synth.Spec{Layers: 1, Embd: 2 * 128, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	few128  = synth.Spec{Layers: 1, Embd: 4 * 128, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 )
 
 // trials lists the runs, those first that show most for their time.
 func trials() []*trial {
 	// Positions up to and one past the tiles of 8, 32 and 256.
 	short, long := []int{32, 1, 9, 8, 1}, []int{256, 1, 3, 250, 1}
+	// Decodes of the last position of a fused decode's tile, of the first of the
+	// next, and of one in between.
+	edges, edges128 := []int{63, 1, 1, 9, 1}, []int{31, 1, 1, 9, 1}
 	each := []int{3, 1, 1, 1, 1, 1}
 	// Long runs are made in fewer orders: what the others look for, small ones
 	// show too.
 	all, two, one := []uint64{0, 1, 2}, []uint64{0, 1}, []uint64{0}
 	return []*trial{
 		{name: "slim F16", spec: typed(slim, "F16"), kv: "f16", steps: short, seeds: all},
-		{name: "fused few 64", spec: typed(few64, "F16"), kv: "f16", path: qwen2.Fused, steps: short, seeds: all},
+		{name: "fused few 64", spec: typed(few64, "F16"), kv: "f16", path: qwen2.Fused, steps: edges, seeds: all},
 		{name: "wide Q8_0", spec: typed(wide, "Q8_0"), kv: "f32", steps: short, seeds: two},
 		{name: "loud F32", spec: typed(slim, "F32"), twist: loud, kv: "f32", steps: []int{80, 1, 9, 1}, seeds: one},
 		{name: "equal logits F32", spec: typed(slim, "F32"), twist: equal, kv: "f32", steps: each, seeds: two},
 		{name: "last logit F32", spec: untied(slim, "F32"), twist: lone, kv: "f32", steps: each, seeds: one},
 		{name: "NaN logits F32", spec: typed(slim, "F32"), twist: overflow, kv: "f32", steps: []int{3, 1}, seeds: all},
-		{name: "fused few 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: short, seeds: two},
+		{name: "fused few 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: edges128, seeds: two},
 		{name: "fused many 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 1, 17, 1}, seeds: two},
 		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused faint 64", spec: typed(few64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
 		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long, seeds: two},
 		{name: "fused deep 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: long, seeds: two},
+		// One block walks the whole cache, its warps more than one tile each; or so
+		// many share it that adding them up takes every lane and batch more than
+		// one.
+		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, multiprocessors: 1},
+		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, multiprocessors: 132, splits: 70},
+		{name: "fused splits 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{90, 1}, seeds: one, multiprocessors: 132, splits: 40},
 		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}, seeds: one},
 	}
 }
@@ -92,6 +106,11 @@ func trials() []*trial {
 func typed(s synth.Spec, typ string) synth.Spec {
 	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 1024, 1e4, 1
 	return s
+}
+
+// variation are the worker's flags for what sets a run apart.
+func (t *trial) variation() []string {
+	return []string{"-multiprocessors", strconv.Itoa(t.multiprocessors), "-splits", strconv.Itoa(t.splits)}
 }
 
 // unturned is a model whose RoPE turns nothing but its first few pairs.

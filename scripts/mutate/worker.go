@@ -15,6 +15,7 @@ import (
 	"attndiff/harness/session"
 	"attndiff/ours/device"
 	"attndiff/ours/kernels"
+	"attndiff/ours/qwen2"
 	"attndiff/traces/tap"
 )
 
@@ -25,6 +26,8 @@ func work(args []string, stdin io.Reader) error {
 	fs := flag.NewFlagSet("mutate worker", flag.ContinueOnError)
 	replace := fs.String("replace", "", "kernel `FILE` to take for that of the same name")
 	launches := fs.String("launches", "", "`FILE` to write to what each kernel computed")
+	multiprocessors := fs.Int("multiprocessors", 0, "the GPU has `N`")
+	splits := fs.Int("splits", 0, "cut the cache in `N` for a fused decode")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -37,12 +40,34 @@ func work(args []string, stdin io.Reader) error {
 			return nil, err
 		}
 		go limit(cpuLimit)
-		watch, err := log(*launches)
-		if err != nil {
+		v := engines.Variation{Multiprocessors: *multiprocessors}
+		if v.Watch, err = log(*launches); err != nil {
 			return nil, err
 		}
-		return engines.Emulate(spec, src, watch)
+		if *splits > 0 {
+			v.Edit = cut(*splits)
+		}
+		return engines.Emulate(spec, src, v)
 	})
+}
+
+// cut has every fused decode cut the cache into n splits, as a longer one would
+// be; splits that have no tile then are part of the kernel's trade too.
+func cut(n int) func([]qwen2.Op) []qwen2.Op {
+	return func(ops []qwen2.Op) []qwen2.Op {
+		for _, op := range ops {
+			if op.Launch == nil || !strings.HasPrefix(op.Launch.Kernel, "fused_decode") {
+				continue
+			}
+			op.Launch.Grid.X = n
+			heads := n * op.Out.Shape[1] * device.F32.Size()
+			partial, extremes := op.Launch.Args[4].(device.Pointer), op.Launch.Args[5].(device.Pointer)
+			op.Launch.Writes = append(op.Launch.Writes[:1],
+				device.Region{Buffer: partial.Buffer, Length: heads * op.Out.Shape[2], Fresh: true},
+				device.Region{Buffer: extremes.Buffer, Length: heads * 2, Fresh: true})
+		}
+		return ops
+	}
 }
 
 // replaced returns this repository's kernels with one file replaced.

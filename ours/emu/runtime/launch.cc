@@ -102,6 +102,7 @@ void abandon(enum emu_status status) {
 static void run_warp(unsigned warp) {
     const unsigned first = warp * WARP;
     pass_length = thread_count - first < WARP ? thread_count - first : WARP;
+    previous_turn(warp);
     do {
         schedule(pass, pass_length);
         for (unsigned i = 0; i < pass_length; i++) {
@@ -149,9 +150,9 @@ static bool run_block() {
         shared_poison(launch->shared_bytes, launch->poison);
     }
     copies_begin(launch->poison);
-    previous_hide(launch);
+    previous_begin(launch);
     const bool finished = run_threads();
-    previous_show();
+    previous_end();
     if (!finished) {
         return false;
     }

@@ -2,21 +2,22 @@
 
 #include <string.h>
 
-#include "emu.h"
+#include "block.h"
 
 namespace emu {
 
-static const emu_launch *hidden; // the launch that it is hidden from, null when it is not
+static const emu_launch *early;
 static uint16_t pattern;
+static bool hidden;
+static bool waited[MAX_THREADS / WARP]; // by warp
 
-void previous_hide(const emu_launch *launch) {
-    if (launch->previous_count == 0 || launch->poison == 0) {
+static void hide() {
+    if (hidden) {
         return;
     }
-    hidden = launch;
-    pattern = (uint16_t)launch->poison;
-    for (uint32_t r = 0; r < launch->previous_count; r++) {
-        const emu_region &region = launch->previous[r];
+    hidden = true;
+    for (uint32_t r = 0; r < early->previous_count; r++) {
+        const emu_region &region = early->previous[r];
         memcpy(region.kept, region.data, region.size);
         for (uint64_t i = 0; i + sizeof(pattern) <= region.size; i += sizeof(pattern)) {
             memcpy(region.data + i, &pattern, sizeof(pattern));
@@ -24,21 +25,42 @@ void previous_hide(const emu_launch *launch) {
     }
 }
 
-void previous_show() {
-    if (hidden == nullptr) {
+static void show() {
+    if (!hidden) {
         return;
     }
-    for (uint32_t r = 0; r < hidden->previous_count; r++) {
-        const emu_region &region = hidden->previous[r];
+    hidden = false;
+    for (uint32_t r = 0; r < early->previous_count; r++) {
+        const emu_region &region = early->previous[r];
         for (uint64_t i = 0; i + sizeof(pattern) <= region.size; i += sizeof(pattern)) {
             if (memcmp(region.data + i, &pattern, sizeof(pattern)) == 0) {
                 memcpy(region.data + i, region.kept + i, sizeof(pattern));
             }
         }
     }
-    hidden = nullptr;
 }
+
+void previous_begin(const emu_launch *launch) {
+    early = launch;
+    pattern = (uint16_t)launch->poison;
+    memset(waited, 0, sizeof(waited));
+}
+
+void previous_turn(unsigned warp) {
+    if (early->previous_count == 0 || waited[warp]) {
+        show();
+    } else {
+        hide();
+    }
+}
+
+void previous_end() { show(); }
 
 } // namespace emu
 
-extern "C" void emu_previous_ended(void) { emu::previous_show(); }
+using namespace emu;
+
+extern "C" void emu_previous_ended(void) {
+    waited[current / WARP] = true;
+    previous_turn(current / WARP);
+}

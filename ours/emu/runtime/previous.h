@@ -5,10 +5,12 @@
 
 namespace emu {
 
-// Hides it from the block that is about to run: the memory holds poison until
-// one of the block's threads waits for the end of the kernel before.
-void previous_hide(const emu_launch *launch);
-// Brings it back, but for what the block wrote over the poison.
-void previous_show();
+// Begins a block: none of its warps has waited for the end of the kernel before.
+void previous_begin(const emu_launch *launch);
+// Shows the memory as a warp is to see it that runs on: poison until one of its
+// lanes has waited.
+void previous_turn(unsigned warp);
+// Shows it as it is, but for what was written over the poison.
+void previous_end();
 
 } // namespace emu

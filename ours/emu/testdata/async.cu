@@ -26,10 +26,10 @@ extern "C" __global__ void copy_odd(const float *x, float *y, int shift, int siz
 
 extern "C" __global__ void fill(float *x, float value) { x[blockIdx.x * blockDim.x + threadIdx.x] = value; }
 
-// y = x + 1, waiting for the kernel before or not. y may be x.
+// y = x + 1; only the first warps of a block wait for the kernel before. y may be x.
 extern "C" __global__ void increment(const float *x, float *y, int waits) {
     cudaTriggerProgrammaticLaunchCompletion();
-    if (waits) {
+    if (threadIdx.x / 32 < waits) {
         cudaGridDependencySynchronize();
     }
     const int i = blockIdx.x * blockDim.x + threadIdx.x;

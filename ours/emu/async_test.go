@@ -79,3 +79,57 @@ func TestBadCopies(t *testing.T) {
 		}
 	}
 }
+
+// A kernel launched early finds NaN in what the one before wrote unless it waits,
+// in every block and warp; what lies there is as before when it has ended. (Where it
+// writes the same NaN back, it has written nothing.)
+func TestEarlyLaunch(t *testing.T) {
+	const blocks, threads = 3, 64
+	nan := float32(math.NaN())
+	for _, tt := range []struct {
+		name    string
+		early   bool
+		waits   int // warps of a block that wait
+		inPlace bool
+		want    [2]float32 // by warp
+	}{
+		{"waits", true, 2, false, [2]float32{6, 6}},
+		{"does not wait", true, 0, false, [2]float32{nan, nan}},
+		{"one warp waits", true, 1, false, [2]float32{6, nan}},
+		{"not early", false, 0, false, [2]float32{6, 6}},
+		{"waits, in place", true, 2, true, [2]float32{6, 6}},
+		{"does not wait, in place", true, 0, true, [2]float32{5, 5}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := open(t, strict, "async.cu")
+			x, other := b.alloc(4*blocks*threads, "x"), b.alloc(4*blocks*threads, "y")
+			y := other
+			if tt.inPlace {
+				y = x
+			}
+			whole := func(buf device.Buffer, fresh bool) []device.Region {
+				return []device.Region{{Buffer: buf, Length: buf.Bytes(), Fresh: fresh}}
+			}
+			grid, block := device.Dim3{X: blocks}, device.Dim3{X: threads}
+			for _, l := range []device.Launch{
+				{Kernel: "fill", Grid: grid, Block: block, Args: []device.Arg{at(x), device.Float(5)}, Writes: whole(x, true)},
+				{Kernel: "increment", Grid: grid, Block: block, Early: tt.early,
+					Args: []device.Arg{at(x), at(y), device.Int(tt.waits)}, Writes: whole(y, !tt.inPlace)},
+			} {
+				if err := b.Launch(l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, v := range get[float32](b, y) {
+				if want := tt.want[i/32%2]; v != want && !(v != v && want != want) {
+					t.Fatalf("element %d is %v, want %v", i, v, want)
+				}
+			}
+			if !tt.inPlace {
+				if got := get[float32](b, x); !slices.Equal(got, slices.Repeat([]float32{5}, blocks*threads)) {
+					t.Errorf("the first kernel's output is now %v", got)
+				}
+			}
+		})
+	}
+}

@@ -42,6 +42,9 @@ func (d *Device) Launch(l device.Launch) error {
 		seed: uint64(d.options.Seed) + uint64(d.launches)}
 	if d.options.Checks {
 		j.poison = d.options.unused()
+		if l.Early {
+			j.previous = d.written
+		}
 	}
 	if j.kernel = d.library.kernel(k.Name); j.kernel == nil {
 		return fail(fmt.Errorf("the kernel library lacks it; delete %s to have it rebuilt", d.library.path))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"attndiff/harness/oracle"
+	"attndiff/harness/oracle/oracletest"
 	"attndiff/traces/gguf"
 	"attndiff/traces/synth"
 	"attndiff/traces/synth/synthtest"
@@ -22,14 +23,14 @@ func TestOracleNotValid(t *testing.T) {
 	base := func(b float64) func(tap.Key) oracle.Semantics {
 		return at(right, func(s *oracle.Semantics) { s.RopeBase = b }, tap.QRope, tap.KRope)
 	}
-	ref := write(t, run{model: model, sem: base(2e4)}.forward(t), nil)
+	ref := oracletest.Run{Model: model, Semantics: base(2e4)}.Forward(t).Write(t, nil)
 	for _, c := range []struct {
 		name    string
 		base    float64
 		outcome Outcome
 	}{{"the same as the reference", 2e4, Parity}, {"as the oracle", right.RopeBase, Divergence}, {"a third way", 300, Divergence}} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := Judge(ref, write(t, run{model: model, sem: base(c.base)}.forward(t), nil), model, Options{})
+			r, err := Judge(ref, oracletest.Run{Model: model, Semantics: base(c.base)}.Forward(t).Write(t, nil), model, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,11 +69,11 @@ func TestGrowth(t *testing.T) {
 	model := deepModel(t, layers)
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
-	ref := write(t, run{model: model, sem: honest}.forward(t), nil)
+	ref := oracletest.Run{Model: model, Semantics: honest}.Forward(t).Write(t, nil)
 	for _, steady := range []bool{false, true} {
 		r := rand.New(rand.NewPCG(1, 1))
 		way := direction(r, model.Hparams.NEmbd)
-		pass := run{model: model, sem: honest, edit: func(k tap.Key, v []float64) {
+		pass := oracletest.Run{Model: model, Semantics: honest, Edit: func(k tap.Key, v []float64) {
 			if k.Tap != tap.AttnOut && k.Tap != tap.FFNOut {
 				return
 			}
@@ -86,9 +87,9 @@ func TestGrowth(t *testing.T) {
 					row[i] = float64(float32(row[i] + size*way[i]))
 				}
 			}
-		}}.forward(t)
-		pass.meta.Engine = "numpy" // whose products may narrow to f16
-		got, err := Judge(ref, write(t, pass, nil), model, Options{})
+		}}.Forward(t)
+		pass.Metadata.Engine = "numpy" // whose products may narrow to f16
+		got, err := Judge(ref, pass.Write(t, nil), model, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

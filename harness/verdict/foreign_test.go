@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"attndiff/harness/oracle"
+	"attndiff/harness/oracle/oracletest"
 	"attndiff/traces/half"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
@@ -73,7 +74,7 @@ func (e engine) variant() oracle.Variant {
 func TestForeignEngines(t *testing.T) {
 	model := tinyModel(t)
 	right := oracle.Default(model.Hparams)
-	ref := write(t, run{model: model, sem: at(right, nil)}.forward(t), nil)
+	ref := oracletest.Run{Model: model, Semantics: at(right, nil)}.Forward(t).Write(t, nil)
 	faults := []struct {
 		name   string
 		change func(*oracle.Semantics)
@@ -94,12 +95,12 @@ func TestForeignEngines(t *testing.T) {
 				if f.change != nil {
 					wrong = []tap.Tap{f.tap}
 				}
-				pass := run{model: model, sem: at(right, f.change, wrong...), variant: e.variant()}.forward(t)
-				pass.meta.Engine, pass.file = "torch", e.file
+				pass := oracletest.Run{Model: model, Semantics: at(right, f.change, wrong...), Variant: e.variant()}.Forward(t)
+				pass.Metadata.Engine, pass.File = "torch", e.file
 				if e.note != "" {
-					pass.meta.Notes = map[string]string{noteArithmetic: e.note}
+					pass.Metadata.Notes = map[string]string{noteArithmetic: e.note}
 				}
-				r, err := Judge(ref, write(t, pass, nil), model, Options{})
+				r, err := Judge(ref, pass.Write(t, nil), model, Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -23,16 +23,16 @@ func FuzzJudge(f *testing.F) {
 	model := tinyModel(f)
 	right := oracle.Default(model.Hparams)
 	pass := forward(f, model, func(tap.Key) oracle.Semantics { return right }, nil)
-	ref := write(f, pass, nil)
+	ref := pass.Write(f, nil)
 	f.Fuzz(func(t *testing.T, seed uint64, spoil uint8) {
 		r := rand.New(rand.NewPCG(seed, uint64(spoil)))
 		path := filepath.Join(t.TempDir(), "ours.safetensors")
-		w, err := trace.Create(path, len(pass.held))
+		w, err := trace.Create(path, len(pass.Held))
 		if err != nil {
 			t.Fatal(err)
 		}
 		reshaped := false
-		for _, k := range pass.keys() {
+		for _, k := range pass.Keys() {
 			right := k.Tap.Shape(pass.Dims(k.Step))
 			shape, dt := right, trace.F32
 			if r.UintN(256) < uint(spoil) {
@@ -50,7 +50,7 @@ func FuzzJudge(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Close(pass.meta); err != nil {
+		if err := w.Close(pass.Metadata); err != nil {
 			t.Fatal(err)
 		}
 		ours, err := trace.Open(path)
@@ -106,23 +106,23 @@ func TestJudgeDegenerate(t *testing.T) {
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
 	pass := forward(t, model, honest, nil)
-	ref := write(t, pass, nil)
+	ref := pass.Write(t, nil)
 
 	t.Run("nothing recorded", func(t *testing.T) {
 		for _, m := range []*gguf.File{model, nil} {
-			if _, err := Judge(ref, write(t, pass, func(tap.Key) bool { return false }), m, Options{}); err == nil || !strings.Contains(err.Error(), "no tensors") {
+			if _, err := Judge(ref, pass.Write(t, func(tap.Key) bool { return false }), m, Options{}); err == nil || !strings.Contains(err.Error(), "no tensors") {
 				t.Errorf("%v, want an error that says that there are no tensors", err)
 			}
 		}
 	})
 	t.Run("all NaN", func(t *testing.T) {
 		spoilt := forward(t, model, honest, nil)
-		for _, v := range spoilt.held {
+		for _, v := range spoilt.Held {
 			for i := range v {
 				v[i] = math.NaN()
 			}
 		}
-		r, err := Judge(ref, write(t, spoilt, nil), model, Options{})
+		r, err := Judge(ref, spoilt.Write(t, nil), model, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,8 +132,8 @@ func TestJudgeDegenerate(t *testing.T) {
 	})
 	t.Run("hyperparameters of another model", func(t *testing.T) {
 		other := *pass
-		other.meta.Hparams.NHead, other.meta.Hparams.HeadDim = 2, 64
-		if _, err := Judge(ref, write(t, &other, func(tap.Key) bool { return false }), model, Options{}); err == nil {
+		other.Metadata.Hparams.NHead, other.Metadata.Hparams.HeadDim = 2, 64
+		if _, err := Judge(ref, other.Write(t, func(tap.Key) bool { return false }), model, Options{}); err == nil {
 			t.Error("no error")
 		}
 	})

@@ -1,108 +1,22 @@
 package verdict
 
 import (
-	"encoding/binary"
 	"math"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"attndiff/harness/oracle"
+	"attndiff/harness/oracle/oracletest"
 	"attndiff/traces/gguf"
-	"attndiff/traces/half"
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
-	"attndiff/traces/trace"
 )
-
-// memory is a forward pass in the making: what has been computed so far serves
-// as the inputs of what comes next, rounded to f32 as an engine would.
-type memory struct {
-	meta trace.Meta
-	held map[tap.Key][]float64
-	file trace.DType // that write stores it in
-}
-
-func (m *memory) Meta() trace.Meta { return m.meta }
-
-func (m *memory) Info(k tap.Key) (trace.Info, bool) {
-	_, ok := m.held[k]
-	return trace.Info{DType: m.dtype(k), Shape: k.Tap.Shape(m.Dims(k.Step))}, ok
-}
-
-func (m *memory) dtype(k tap.Key) trace.DType {
-	if (k.Tap == tap.KCache || k.Tap == tap.VCache) && m.meta.Hparams.KVType == "f16" {
-		return trace.F16
-	}
-	return trace.F32
-}
-
-func (m *memory) Dims(step int) tap.Dims {
-	h := m.meta.Hparams
-	d := tap.Dims{T: m.meta.Steps[step], E: h.NEmbd, H: h.NHead, G: h.NHeadKV, D: h.HeadDim, F: h.NFF, V: h.NVocab}
-	for _, t := range m.meta.Steps[:step] {
-		d.P += t
-	}
-	return d
-}
-
-func (m *memory) Float64(k tap.Key, _ []float64) ([]float64, error) { return m.held[k], nil }
-
-// keys lists every recording of the pass in execution order.
-func (m *memory) keys() []tap.Key {
-	var all []tap.Key
-	for step := range m.meta.Steps {
-		for _, t := range tap.All() {
-			for layer := range m.meta.Hparams.NLayer {
-				all = append(all, tap.At(step, layer, t))
-			}
-		}
-	}
-	slices.SortFunc(all, tap.Key.Compare)
-	return slices.Compact(all)
-}
-
-// run is a forward pass to be made.
-type run struct {
-	model   *gguf.File
-	sem     func(tap.Key) oracle.Semantics
-	edit    func(tap.Key, []float64) // may spoil what an op gave before others read it; nil for nothing
-	variant oracle.Variant           // of every op
-}
-
-// forward makes the pass.
-func (r run) forward(t testing.TB) *memory {
-	t.Helper()
-	hp := r.model.Hparams
-	hp.KVType = "f16"
-	m := &memory{held: map[tap.Key][]float64{}, file: trace.F32, meta: trace.Meta{
-		Engine: "ours:test", EngineVersion: "1", Device: "none", ModelSHA256: "0", ModelName: "tiny", Hparams: hp,
-		Tokens: []int32{5, 9, 200, 17, 42, 7, 99}, Steps: []int{5, 1, 1},
-	}}
-	side := oracle.NewSide(m, oracle.PlainF32, nil)
-	for _, k := range m.keys() {
-		o := oracle.New(oracle.GGUF(r.model), hp, r.sem(k)).With(r.variant)
-		v, err := o.Eval([]oracle.Request{{Side: side, Key: k}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := make([]float64, len(v[0].Data))
-		for i, x := range v[0].Data {
-			data[i] = float64(float32(x))
-		}
-		if r.edit != nil {
-			r.edit(k, data)
-		}
-		m.held[k] = data
-	}
-	return m
-}
 
 // forward runs the model under the semantics that choose gives for each op and
 // returns the pass; edit may spoil what an op produced before others read it.
-func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *memory {
+func forward(t testing.TB, model *gguf.File, choose func(tap.Key) oracle.Semantics, edit func(tap.Key, []float64)) *oracletest.Pass {
 	t.Helper()
-	return run{model: model, sem: choose, edit: edit}.forward(t)
+	return oracletest.Run{Model: model, Semantics: choose, Edit: edit}.Forward(t)
 }
 
 // at gives semantics that are changed at some taps.
@@ -125,51 +39,6 @@ func wrongTaps(r *Result) []tap.Tap {
 	return taps
 }
 
-// write stores a pass as a trace file and opens it.
-func write(t testing.TB, m *memory, keep func(tap.Key) bool) *trace.Reader {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "t.safetensors")
-	w, err := trace.Create(path, len(m.held))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range m.keys() {
-		if keep != nil && !keep(k) {
-			continue
-		}
-		if err := w.Put(k, m.file, k.Tap.Shape(m.Dims(k.Step)), encode(m.held[k], m.file)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(m.meta); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
-
-// encode is the bytes of values in a type.
-func encode(values []float64, dt trace.DType) []byte {
-	var raw []byte
-	for _, x := range values {
-		switch dt {
-		case trace.F64:
-			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
-		case trace.F32:
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
-		case trace.F16:
-			raw = binary.LittleEndian.AppendUint16(raw, half.ToF16(float32(x)))
-		case trace.BF16:
-			raw = binary.LittleEndian.AppendUint16(raw, half.ToBF16(float32(x)))
-		}
-	}
-	return raw
-}
-
 func tinyModel(t testing.TB) *gguf.File {
 	t.Helper()
 	f, err := gguf.Open(synthtest.Tiny(t, "F16"))
@@ -184,7 +53,7 @@ func TestJudge(t *testing.T) {
 	model := tinyModel(t)
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
-	ref := write(t, forward(t, model, honest, nil), nil)
+	ref := forward(t, model, honest, nil).Write(t, nil)
 	with := func(change func(*oracle.Semantics), taps ...tap.Tap) func(tap.Key) oracle.Semantics {
 		return at(right, change, taps...)
 	}
@@ -262,7 +131,7 @@ func TestJudge(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			ours := write(t, forward(t, model, c.sem, c.edit), nil)
+			ours := forward(t, model, c.sem, c.edit).Write(t, nil)
 			r, err := Judge(ref, ours, model, Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -291,7 +160,7 @@ func TestJudgeGaps(t *testing.T) {
 	model := tinyModel(t)
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
-	ref := write(t, forward(t, model, honest, nil), nil)
+	ref := forward(t, model, honest, nil).Write(t, nil)
 	noScale := func(k tap.Key) oracle.Semantics {
 		s := right
 		if k.Tap == tap.KQSoftMax {
@@ -305,7 +174,7 @@ func TestJudgeGaps(t *testing.T) {
 		wrong tap.Key
 	}{"clean": {honest, tap.Key{}}, "no scale": {noScale, tap.At(0, 0, tap.KQV)}} {
 		t.Run(name, func(t *testing.T) {
-			ours := write(t, forward(t, model, c.sem, nil), sparse)
+			ours := forward(t, model, c.sem, nil).Write(t, sparse)
 			r, err := Judge(ref, ours, model, Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -332,12 +201,12 @@ func TestDriftOnly(t *testing.T) {
 	model := tinyModel(t)
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
-	ref := write(t, forward(t, model, honest, nil), nil)
-	ours := write(t, forward(t, model, honest, func(k tap.Key, v []float64) {
+	ref := forward(t, model, honest, nil).Write(t, nil)
+	ours := forward(t, model, honest, func(k tap.Key, v []float64) {
 		if k == tap.At(0, 1, tap.VProj) {
 			v[0] += 1
 		}
-	}), nil)
+	}).Write(t, nil)
 	r, err := Judge(ref, ref, nil, Options{})
 	if err != nil || r.Outcome != Parity || r.Oracle {
 		t.Fatalf("a trace against itself: %+v, %v", r, err)
@@ -357,17 +226,17 @@ func TestDriftOnlyCUDA(t *testing.T) {
 	model := tinyModel(t)
 	right := oracle.Default(model.Hparams)
 	honest := func(tap.Key) oracle.Semantics { return right }
-	ours := write(t, forward(t, model, honest, func(k tap.Key, v []float64) {
+	ours := forward(t, model, honest, func(k tap.Key, v []float64) {
 		if k == tap.At(0, 0, tap.QProj) {
 			for i := range v {
 				v[i] *= 1 + 2e-3
 			}
 		}
-	}), nil)
+	}).Write(t, nil)
 	for engine, want := range map[string]Outcome{"llama.cpp:cpu": Divergence, "llama.cpp:cuda": Parity} {
 		m := forward(t, model, honest, nil)
-		m.meta.Engine = engine
-		r, err := Judge(write(t, m, nil), ours, nil, Options{})
+		m.Metadata.Engine = engine
+		r, err := Judge(m.Write(t, nil), ours, nil, Options{})
 		if err != nil || r.Outcome != want {
 			t.Errorf("%s: %v, %v; want %s", engine, r.Outcome, err, want)
 		}

@@ -77,6 +77,11 @@ func (j *Judge) all(v *Judgement, file, differing string) error {
 	if v.Again, err = j.see(v, again); err != nil {
 		return err
 	}
+	if v.bench.Ours == v.Again.Trace {
+		poisoned := v.bench
+		poisoned.Ours, poisoned.Result = v.First.Trace, v.First.Result
+		v.bench.Poisoned = &poisoned
+	}
 	merged, n := verdict.Merge(v.Result, v.Again.Result, "in the run with ordinary numbers in unwritten memory",
 		func(t verdict.Tap) bool { return t.Blind })
 	merged.Notes = append(merged.Notes, fmt.Sprintf(

@@ -16,6 +16,9 @@ type Bench struct {
 	Reference, Ours *trace.Reader
 	Model           *gguf.File
 	Result          *verdict.Result
+	// Poisoned is the same run with NaN in memory that nobody wrote, where Ours
+	// found ordinary numbers there; nil when there was none.
+	Poisoned *Bench
 	// Stop, when set, is asked before each experiment, from any goroutine; an
 	// error ends them with it.
 	Stop func() error
@@ -28,6 +31,9 @@ type Bench struct {
 func (b *Bench) prepare() {
 	b.weights = holdWeights(oracle.GGUF(b.Model))
 	b.source = holdRecordings(b.Ours)
+	if b.Poisoned != nil {
+		b.Poisoned.weights, b.Poisoned.source = b.weights, holdRecordings(b.Poisoned.Ours)
+	}
 }
 
 // stopped returns the error that experiments are to end with.
@@ -69,9 +75,9 @@ type experiment struct {
 	bench    *Bench
 	oracle   *oracle.Oracle
 	tap      tap.Tap
-	sample   []recording // wrong ones, smallest first
-	controls []recording // right ones
-	rest     []verdict.Tap
+	sample   []recording   // wrong ones, smallest first
+	controls []recording   // right ones
+	rest     []verdict.Tap // wrong ones that are not sampled
 }
 
 // sampleSize bounds how many recordings an experiment reproduces: the first

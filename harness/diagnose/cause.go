@@ -5,9 +5,10 @@ import "attndiff/traces/tap"
 // Status is how sure a cause is.
 type Status string
 
-// Proven: the hypothesis reproduces ours within the op's allowance and the next
-// best leaves at least separation times more. Likely: the best by that margin,
-// but above the allowance. Else Unexplained.
+// Proven: the hypothesis reproduces ours within the op's allowance, wherever the
+// op is wrong (see proof), and the next best leaves at least separation times
+// more. Likely: the best by that margin, but above the allowance or short of
+// the whole op. Else Unexplained.
 const (
 	Proven      Status = "proven"
 	Likely      Status = "likely"

@@ -20,6 +20,7 @@ type finding struct {
 	alias  []*candidate // the same computation for this model, whatever the data
 	rival  *candidate   // the best one that computes something else
 	spares bool         // the mistake would not have shown in the right recordings
+	proof  proof        // that best accounts for the whole op
 }
 
 // aliasesTried bounds how many candidates are compared with the best one on
@@ -164,7 +165,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	c.Residual = b.residual
 	alone := c.RunnerUpResidual >= separation*c.Residual && c.RunnerUpResidual > 0
 	switch {
-	case b.within && alone && len(f.ties) == 0 && b.claims >= enough:
+	case b.within && alone && len(f.ties) == 0 && b.claims >= enough && f.proof.whole():
 		c.Status = Proven
 	case b.within || alone:
 		c.Status = Likely
@@ -175,6 +176,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	c.ID = b.id()
 	c.Title = b.join(", and ", func(h *Hypothesis) string { return h.Title })
 	fix = b.join(" ", func(h *Hypothesis) string { return h.Fix })
+	evidence = append(evidence, f.proof.evidence()...)
 	if len(f.ties) > 0 {
 		evidence = append(evidence, "on this run's data these come to the same: "+names(f.ties)+"; a longer prompt tells them apart")
 	}

@@ -49,6 +49,11 @@ func (b *Bench) one(group []verdict.Tap) (Diagnosis, error) {
 		if f, err = e.weigh(tried); err != nil {
 			return Diagnosis{}, err
 		}
+		if f.best != nil && f.best.within {
+			if f.proof, err = e.prove(f.best); err != nil {
+				return Diagnosis{}, err
+			}
+		}
 	}
 	d.Cause, d.Evidence, d.Fix = e.cause(f)
 	for _, c := range f.ties {

@@ -154,7 +154,8 @@ const whole = "whole"
 // hold there on the whole sample, or, if none does, the best few.
 func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	telling := e.telling()
-	err := e.each(list, func(c *candidate) error {
+	err := e.each(len(list), func(i int) error {
+		c := list[i]
 		var err error
 		c.outcome, err = e.try(c.variant, e.sample[:1], math.Inf(1))
 		if err == nil && len(c.parts) == 1 {
@@ -177,7 +178,8 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 			finals = append(finals, c)
 		}
 	}
-	return list, e.each(finals, func(c *candidate) error {
+	return list, e.each(len(finals), func(i int) error {
+		c := finals[i]
 		var err error
 		if c.outcome, err = e.try(c.variant, e.sample, hopeless); err != nil || !c.within {
 			return err
@@ -231,21 +233,21 @@ func (r recording) righted() recording {
 	return r
 }
 
-// each calls f for every candidate, on as many goroutines as there are cores.
-func (e *experiment) each(list []*candidate, f func(*candidate) error) error {
-	errs := make([]error, len(list))
+// each calls f for 0 to n-1, on as many goroutines as there are cores.
+func (e *experiment) each(n int, f func(i int) error) error {
+	errs := make([]error, n)
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(list)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		wg.Go(func() {
 			for i := range next {
 				if errs[i] = e.bench.stopped(); errs[i] == nil {
-					errs[i] = f(list[i])
+					errs[i] = f(i)
 				}
 			}
 		})
 	}
-	for i := range list {
+	for i := range n {
 		next <- i
 	}
 	close(next)

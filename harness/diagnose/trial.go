@@ -26,6 +26,7 @@ type outcome struct {
 	within   bool    // every recording within its allowance, each row too
 	rounding bool    // no further off than rounding explains
 	claims   int     // elements that it says a value of
+	told     int     // those of them that ours has wrong
 	open     int     // elements that it leaves undefined
 }
 
@@ -58,7 +59,7 @@ func (e *experiment) try(v oracle.Variant, recordings []recording, giveUp float6
 	if total.claims == 0 && len(recordings) > 0 && len(recordings[0].right.Composed) > 0 {
 		return refuted, nil // what one op in a gap leaves open, everything after it does
 	}
-	return outcome{residual: ratio(total.err, total.energy), within: within, claims: total.claims, open: total.open,
+	return outcome{residual: ratio(total.err, total.energy), within: within, claims: total.claims, told: total.told, open: total.open,
 		rounding: within && total.err <= oracle.Confidence*total.noise}, nil
 }
 
@@ -83,7 +84,7 @@ func (e *experiment) spares(v oracle.Variant, recordings []recording) (bool, err
 // comparison is a recording held against a recomputed value.
 type comparison struct {
 	err, energy, noise float64 // sums of squares
-	claims             int
+	claims, told       int
 	within             bool
 
 	open, met int     // elements said to be undefined, and those of them that are right
@@ -92,7 +93,7 @@ type comparison struct {
 
 func (c *comparison) add(d comparison) {
 	c.err, c.energy, c.noise, c.claims = c.err+d.err, c.energy+d.energy, c.noise+d.noise, c.claims+d.claims
-	c.open, c.met, c.metEnergy = c.open+d.open, c.met+d.met, c.metEnergy+d.metEnergy
+	c.told, c.open, c.met, c.metEnergy = c.told+d.told, c.open+d.open, c.met+d.met, c.metEnergy+d.metEnergy
 }
 
 // luck is the share of undefined elements that may be right: numbers that
@@ -138,25 +139,28 @@ func compare(r recording, want oracle.Value) (c comparison, ok bool) {
 
 // element adds one element to the sums; false when it rules the variant out.
 func (c *comparison) element(r recording, want oracle.Value, i int) bool {
-	x, y := r.got[i], want.Data[i]
-	switch {
-	case math.IsNaN(y):
-		right := r.right.Data[i]
-		if i < r.older {
-			return true // the oracle has them from the recording before, right or not
-		}
+	x, y, right := r.got[i], want.Data[i], r.right.Data[i]
+	if math.IsNaN(y) && i < r.older {
+		return true // the oracle has them from the recording before, right or not
+	}
+	d := x - right
+	wrong := x != right && !(d*d <= oracle.Confidence*(r.right.Noise[i]+oracle.StorageNoise(r.dtype, right)))
+	if math.IsNaN(y) {
 		c.open++
-		if d := x - right; d*d <= oracle.Confidence*(r.right.Noise[i]+oracle.StorageNoise(r.dtype, right)) {
+		if !wrong && finite(right) {
 			c.met, c.metEnergy = c.met+1, c.metEnergy+right*right
 		}
 		return true
+	}
+	if c.claims++; wrong {
+		c.told++
+	}
+	switch {
 	case math.IsInf(y, 0) || math.IsInf(x, 0):
-		c.claims++
 		return x == y
 	case math.IsNaN(x):
 		return false
 	}
-	c.claims++
 	c.err += (x - y) * (x - y)
 	c.energy += y * y
 	c.noise += want.Noise[i] + oracle.StorageNoise(r.dtype, y)

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"attndiff/harness/oracle"
+	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 )
 
@@ -15,8 +16,8 @@ import (
 // looks is the share of unwritten elements that must look so.
 const looks = 0.9
 
-// untouched reports whether the elements that a variant leaves undefined look
-// like memory that the op did not write.
+// untouched reports whether a variant leaves elements undefined that look like
+// memory which the op did not write.
 func (e *experiment) untouched(v oracle.Variant) (bool, error) {
 	open, seen := 0, 0
 	for _, r := range e.sample {
@@ -46,7 +47,31 @@ func (e *experiment) untouched(v oracle.Variant) (bool, error) {
 			}
 		}
 	}
-	return float64(seen) >= looks*float64(open), nil
+	return open > 0 && float64(seen) >= looks*float64(open), nil
+}
+
+// unwritten reports whether what a variant leaves undefined is seen to come from
+// memory that nobody wrote: it looks so or, where such memory held NaN in
+// another run, that run has NaN there although what the op reads is finite.
+func (e *experiment) unwritten(v oracle.Variant) (bool, error) {
+	seen, err := e.untouched(v)
+	if seen || err != nil || e.bench.Poisoned == nil {
+		return seen, err
+	}
+	var group []verdict.Tap
+	for _, t := range e.bench.Poisoned.Result.Taps {
+		if t.Key.Tap == e.tap && t.Status == verdict.Introduced && !t.Blind {
+			group = append(group, t)
+		}
+	}
+	if len(group) == 0 {
+		return false, nil
+	}
+	poisoned, err := newExperiment(e.bench.Poisoned, group)
+	if err != nil {
+		return false, err
+	}
+	return poisoned.untouched(v)
 }
 
 // before is what the op's buffer may have held: its result of the layer before

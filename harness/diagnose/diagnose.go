@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"slices"
+
 	"attndiff/harness/verdict"
 )
 
@@ -25,6 +27,20 @@ func Run(b Bench) ([]Diagnosis, error) {
 			continue // drift alone was judged: nothing can be recomputed
 		}
 		d, err := b.one(group)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	if b.Poisoned == nil || b.Model == nil {
+		return out, nil
+	}
+	for _, group := range b.Poisoned.Result.Wrong() { // numbers where NaN is owed show there alone
+		at := group[0].Key.Tap
+		if slices.ContainsFunc(out, func(d Diagnosis) bool { return d.Tap == at }) {
+			continue
+		}
+		d, err := b.Poisoned.one(group)
 		if err != nil {
 			return nil, err
 		}

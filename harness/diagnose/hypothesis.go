@@ -54,7 +54,7 @@ var families = []func(Model) []Hypothesis{
 	residualMistakes,
 	activationMistakes,
 	lengthMistakes,
-	precisionMistakes, coverageMistakes, leftoverMistakes,
+	precisionMistakes, coverageMistakes, leftoverMistakes, finiteMistakes,
 }
 
 // Catalogue returns the hypotheses for an op of this model, in a fixed order:

@@ -85,6 +85,14 @@ func TestProven(t *testing.T) {
 				v[0], v[len(v)-1] = v[len(v)-1], v[0]+0.25
 			}
 		}, "scale-missing", Likely, "does not reproduce 3 of the other"},
+		{"NaN made zero", tap.FFNSwiglu, nil, func(k tap.Key, v []float64) {
+			switch {
+			case k.Tap == tap.FFNUp && k.Layer == 0:
+				v[3] = math.NaN()
+			case k.Tap == tap.FFNSwiglu && k.Layer == 0:
+				v[3] = 0
+			}
+		}, "nan-made-zero", Likely, ""},
 		{"a tail of zeros", tap.FFNSwiglu, nil, tail(0, func(int, float64) float64 { return 0 }), "tail-of-512-unwritten", Proven, ""},
 		{"a tail of numbers", tap.FFNSwiglu, nil, tail(0, numbers), "unexplained", Unexplained, ""},
 		{"a tail of numbers in the prefill", tap.FFNSwiglu, nil, tail(512, numbers), "tail-of-512-unwritten", Likely, "leaves 576 open"},

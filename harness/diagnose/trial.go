@@ -149,8 +149,13 @@ func (c *comparison) element(r recording, want oracle.Value, i int) bool {
 	}
 	d := x - right
 	wrong := x != right && !(d*d <= oracle.Confidence*(r.right.Noise[i]+oracle.StorageNoise(r.dtype, right)))
-	if math.IsNaN(y) && math.IsNaN(right) && finite(x) && r.owesNaN() {
-		return false // it leaves the op's own NaN, and ours has a number
+	if math.IsNaN(y) && math.IsNaN(right) {
+		switch {
+		case !finite(x):
+			return true // NaN that the op's inputs make
+		case r.owesNaN():
+			return false // ours has a number for it
+		}
 	}
 	if math.IsNaN(y) {
 		c.open++

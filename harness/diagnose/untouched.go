@@ -26,19 +26,21 @@ func (e *experiment) untouched(v oracle.Variant) (bool, error) {
 			return false, fmt.Errorf("recomputing %s under a variant: %w", r.key, err)
 		}
 		before := e.before(r.key)
-		filling := map[float64]int{}
+		filling, all := map[float64]int{}, 0
 		for i := r.older; i < len(r.got); i++ {
 			if math.IsNaN(want.Data[i]) && finite(r.got[i]) {
 				filling[r.got[i]]++
+				all++
 			}
 		}
+		many := min(enoughValues, max(all, enough)) // or all there are
 		for i := r.older; i < len(r.got); i++ {
 			if !math.IsNaN(want.Data[i]) {
 				continue
 			}
 			open++
 			x := r.got[i]
-			alike := !finite(x) || x == 0 || filling[x] >= enoughValues
+			alike := !finite(x) || x == 0 || filling[x] >= many
 			for _, held := range before {
 				alike = alike || i < len(held) && held[i] == x
 			}

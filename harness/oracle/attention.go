@@ -102,7 +102,9 @@ func softMax(kq Rows, tokens, past int, s Semantics) Rows {
 			if seen == 0 || math.IsInf(z[c], -1) {
 				continue
 			}
-			out[c] /= sum
+			if out[c] /= sum; math.IsNaN(out[c]) {
+				continue // an infinite sum leaves NaN beside zeros
+			}
 			shared += out[c] * out[c] * s.rounding() * (z[c]*z[c] + 4)
 			inherited += out[c] * out[c] * s.ScoreScale * s.ScoreScale * kq.noiseAt(r*kq.Width+c)
 		}

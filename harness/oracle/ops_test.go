@@ -224,4 +224,12 @@ func TestSoftMaxOfInfinities(t *testing.T) {
 			}
 		}
 	}
+	// Without the maximum one exponential overflows, and the others are nothing
+	// beside an infinite sum.
+	s := Default(hp)
+	s.Peak, s.Exp = func(_, _ float64) float64 { return 0 }, func(x float64) float64 { return float64(float32(math.Exp(x))) }
+	y := softMax(Rows{N: 1, Width: 3, V: []float64{400, 8, 4}}, 1, 2, s)
+	if !math.IsNaN(y.V[0]) || y.V[1] != 0 || y.V[2] != 0 || !(y.Noise[1] < 1e-60) || !(y.Noise[2] < 1e-60) {
+		t.Errorf("%v with noise %v, want NaN and zeros that are certain", y.V, y.Noise)
+	}
 }

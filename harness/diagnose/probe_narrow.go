@@ -6,6 +6,7 @@ import (
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/tap"
+	"attndiff/traces/trace"
 )
 
 // format is a floating-point type as far as rounding to it goes.
@@ -93,7 +94,7 @@ func narrowing(p *probe) []Clue {
 func (p *probe) fits(f format) bool {
 	values, plain, distinct := 0, 0, map[float64]bool{}
 	for _, x := range p.exhibits {
-		if oracle.StorageNoise(x.dtype, 1) > 0 {
+		if x.dtype == trace.F16 || x.dtype == trace.BF16 {
 			return false // recorded narrow: says nothing about the op
 		}
 		for i, v := range x.got {

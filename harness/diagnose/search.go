@@ -205,20 +205,22 @@ func (c *candidate) mustShow() bool {
 	return leaves || c.claims < enough
 }
 
-// workOfTelling bounds what recomputing a recording may take to be asked of
-// every mistake whether it changes anything, in multiplications.
+// workOfTelling bounds what recomputing recordings may take to be asked of every
+// mistake whether it changes anything, in nanoseconds.
 const workOfTelling = 10e6
 
 // telling are the recordings, as they should have been, of which a mistake
 // changes at least one to be of any account: the smallest and, as a single
-// token has no rows to mix up, the largest where it is of more tokens.
+// token has no rows to mix up and the first layer none before it, as many
+// others as are quickly recomputed, the largest first.
 func (e *experiment) telling() []recording {
-	first, last := e.sample[0], e.sample[len(e.sample)-1]
-	list := []recording{first.righted()}
-	dims := e.bench.Ours.Dims
-	if dims(last.key.Step).T > dims(first.key.Step).T &&
-		e.bench.cost(last.key, last.right.Inputs, last.right.Composed) <= workOfTelling {
-		list = append(list, last.righted())
+	list := []recording{e.sample[0].righted()}
+	work := 0
+	for _, r := range slices.Backward(e.sample[1:]) {
+		if work += e.bench.cost(r.key, r.right.Inputs, r.right.Composed); work > workOfTelling {
+			break
+		}
+		list = append(list, r.righted())
 	}
 	return list
 }

@@ -63,6 +63,9 @@ func (s Semantics) rowFactor(row []float64, group int) (mean, factor float64) {
 			mean += v / n
 		}
 	}
+	if s.NormDivisor != nil {
+		return mean, 1 / s.NormDivisor(row, s.RMSEps)
+	}
 	sum := 0.0
 	for e, v := range row {
 		if s.NormTerm == nil || s.NormTerm(group, e) {

@@ -38,6 +38,8 @@ type Semantics struct {
 	NormBare    bool    // the norm's weight is not applied
 	NormOffset  float64 // added to the norm's weight: 0
 	NormWidth   int     // elements that the mean divides by, 0 for the row's width
+	// NormDivisor is what a row is divided by: sqrt(mean(x^2) + eps).
+	NormDivisor func(row []float64, eps float64) float64
 	// NormGroup is the group of element e; elements of a group are scaled by one
 	// sum. All are of group 0.
 	NormGroup func(e int) int

@@ -126,13 +126,13 @@ func narrowUnit(dt trace.DType) float64 {
 }
 
 // StorageNoise is the variance that recording v in type dt leaves: nothing for
-// F32 and F64.
+// F64, and for F32 what may be flushed below its normal range.
 func StorageNoise(dt trace.DType, v float64) float64 {
-	unit := narrowUnit(dt)
-	if unit == 0 {
+	if dt == trace.F64 {
 		return 0
 	}
-	noise := RoundingNMSE(unit) * v * v
+	unit := narrowUnit(dt)
+	noise := RoundingNMSE(unit)*v*v + smallestNormal*smallestNormal
 	if dt == trace.F16 {
 		noise += halfSubnormal
 	}

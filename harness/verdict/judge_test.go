@@ -121,6 +121,11 @@ func TestJudge(t *testing.T) {
 					v[model.Hparams.NHead*model.Hparams.HeadDim-1] += 0.5 // of the first token, which does not see the NaN
 				}
 			}, []tap.Tap{tap.VBias, tap.KQV}, tap.At(0, 1, tap.VBias)},
+		{"sums below f32's normal range", honest, spoil(tap.At(0, 1, tap.KQSoftMax), func(v []float64) {
+			for i := range v[:5] {
+				v[i] *= 1e-41
+			}
+		}), []tap.Tap{tap.KQSoftMax}, tap.At(0, 1, tap.KQSoftMax)},
 		{"masked probability", honest, spoil(tap.At(0, 1, tap.KQSoftMax), func(v []float64) { v[4] = 1e-30 }),
 			[]tap.Tap{tap.KQSoftMax}, tap.At(0, 1, tap.KQSoftMax)},
 		{"one head of one token", honest, spoil(tap.At(0, 1, tap.KQV), func(v []float64) {

@@ -4,6 +4,7 @@ package oracletest
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -72,7 +73,7 @@ type Run struct {
 	Model     *gguf.File
 	Semantics func(tap.Key) oracle.Semantics // of each op; nil for llama.cpp's
 	Edit      func(tap.Key, []float64)       // may spoil what an op gave before others read it; nil for nothing
-	Variant   oracle.Variant                 // of every op
+	Variant   oracle.Variant                 // of every op that it applies to
 }
 
 // Forward makes the pass.
@@ -89,8 +90,12 @@ func (r Run) Forward(t testing.TB) *Pass {
 	}
 	side := oracle.NewSide(p, oracle.PlainF32, nil)
 	for _, k := range p.Keys() {
-		o := oracle.New(oracle.GGUF(r.Model), hp, r.Semantics(k)).With(r.Variant)
-		v, err := o.Eval([]oracle.Request{{Side: side, Key: k}})
+		o := oracle.New(oracle.GGUF(r.Model), hp, r.Semantics(k))
+		request := []oracle.Request{{Side: side, Key: k}}
+		v, err := o.With(r.Variant).Eval(request)
+		if errors.Is(err, oracle.ErrNotApplicable) {
+			v, err = o.Eval(request)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,6 +80,19 @@ func TestProven(t *testing.T) {
 		says   string
 	}{
 		{"everywhere", tap.KQSoftMax, noScale, nil, "scale-missing", Proven, ""},
+		{"a norm by another measure", tap.FFNNorm, func(k tap.Key) oracle.Semantics {
+			s := oracle.Default(model.Hparams)
+			if k.Tap == tap.FFNNorm {
+				s.NormDivisor = func(row []float64, _ float64) float64 {
+					sum := 0.0
+					for _, v := range row {
+						sum += math.Abs(v)
+					}
+					return sum / float64(len(row))
+				}
+			}
+			return s
+		}, nil, "norm-mean-of-absolutes", Proven, ""},
 		{"but in one layer", tap.KQSoftMax, noScale, func(k tap.Key, v []float64) {
 			if k.Tap == tap.KQSoftMax && k.Layer == 1 {
 				v[0], v[len(v)-1] = v[len(v)-1], v[0]+0.25

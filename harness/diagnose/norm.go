@@ -49,45 +49,6 @@ func normMistakes(m Model) []Hypothesis {
 	return append(out, normWeightMistakes(m)...)
 }
 
-// divisorMistakes divide rows by another measure of their size.
-func divisorMistakes() []Hypothesis {
-	fix := "Divide by sqrt(mean(x^2) + eps), of the row as it is."
-	by := func(id, title string, centres bool, f func(row []float64, eps float64) float64) Hypothesis {
-		return Hypothesis{ID: id, Aspect: "root", Taps: normTaps, Title: title, Fix: fix, Variant: semantic(func(s *oracle.Semantics) {
-			s.NormCenters, s.NormDivisor = s.NormCenters || centres, f
-		})}
-	}
-	mean := func(row []float64, of func(v float64) float64) float64 {
-		sum := 0.0
-		for _, v := range row {
-			sum += of(v)
-		}
-		return sum / float64(len(row))
-	}
-	square := func(v float64) float64 { return v * v }
-	return []Hypothesis{
-		by("norm-mean-of-absolutes", "rows are divided by the mean of absolute values, not by the root mean square", false,
-			func(row []float64, eps float64) float64 { return mean(row, math.Abs) + eps }),
-		by("norm-sum-of-absolutes", "rows are divided by the sum of absolute values, not by the root mean square", false,
-			func(row []float64, eps float64) float64 { return mean(row, math.Abs)*float64(len(row)) + eps }),
-		by("norm-largest-absolute", "rows are divided by their largest absolute value, not by the root mean square", false,
-			func(row []float64, eps float64) float64 {
-				most := eps
-				for _, v := range row {
-					most = math.Max(most, math.Abs(v))
-				}
-				return most
-			}),
-		by("norm-deviation", "rows are divided by their standard deviation: the mean is subtracted before squaring", false,
-			func(row []float64, eps float64) float64 {
-				m := mean(row, func(v float64) float64 { return v })
-				return math.Sqrt(mean(row, func(v float64) float64 { return square(v - m) }) + eps)
-			}),
-		by("norm-centred", "the row's mean is subtracted from what is divided by the root mean square", true,
-			func(row []float64, eps float64) float64 { return math.Sqrt(mean(row, square) + eps) }),
-	}
-}
-
 // normWeightMistakes read the weight of another norm.
 func normWeightMistakes(m Model) []Hypothesis {
 	own := map[tap.Tap]string{tap.AttnNorm: "attn_norm", tap.FFNNorm: "ffn_norm", tap.ResultNorm: "output_norm"}

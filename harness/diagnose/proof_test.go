@@ -92,7 +92,7 @@ func TestProven(t *testing.T) {
 				}
 			}
 			return s
-		}, nil, "norm-mean-of-absolutes", Proven, ""},
+		}, nil, "norm-mean-of-absolutes-without-eps", Proven, ""},
 		{"but in one layer", tap.KQSoftMax, noScale, func(k tap.Key, v []float64) {
 			if k.Tap == tap.KQSoftMax && k.Layer == 1 {
 				v[0], v[len(v)-1] = v[len(v)-1], v[0]+0.25

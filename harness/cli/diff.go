@@ -149,6 +149,11 @@ func (f *runFlags) describe(plan *session.Plan, model *gguf.File) error {
 
 // fits refuses flags that have nothing to act on beside a trace.
 func (d *diff) fits(plan *session.Plan) error {
+	if plan.Ours.Trace == "" {
+		if err := d.oursOnly("ours", d.ours); err != nil {
+			return err
+		}
+	}
 	if plan.Reference.Trace == "" && plan.Ours.Trace == "" {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"attndiff/harness/engines"
 	"attndiff/harness/session"
 	"attndiff/ours/faults"
 	"attndiff/ours/qwen2"
@@ -66,6 +67,20 @@ func (f *runFlags) refuse(why string, names ...string) error {
 		if f.given(n) {
 			return fmt.Errorf("--%s: %s; leave it out", n, why)
 		}
+	}
+	return nil
+}
+
+// oursOnly refuses what only our own engines have where flag names another one.
+func (f *runFlags) oursOnly(flag, engine string) error {
+	own := fmt.Sprintf("use --%s %s or %s", flag, engines.OursEmu, engines.OursCUDA)
+	switch {
+	case engine == engines.OursEmu || engine == engines.OursCUDA:
+		return nil
+	case f.given("fault"):
+		return fmt.Errorf("--fault: planted in ours only, not in %s; %s", engine, own)
+	case f.given("path"):
+		return fmt.Errorf("--path: only ours has attention paths, not %s; %s", engine, own)
 	}
 	return nil
 }

@@ -3,7 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"attndiff/traces/prompts"
 )
@@ -40,11 +43,9 @@ func (f *runFlags) resolvePrompt() (p prompt, err error) {
 	case "prompt-text":
 		p.text = f.promptText
 	case "prompt-file":
-		text, err := os.ReadFile(f.promptFile)
-		if err != nil {
-			return p, fmt.Errorf("--prompt-file: %w; check the path", err)
+		if p.text, err = readPrompt(f.promptFile); err != nil {
+			return p, fmt.Errorf("--prompt-file: %w", err)
 		}
-		p.text = string(text)
 	default:
 		p.name = f.prompt
 		if chosen == "" {
@@ -54,8 +55,42 @@ func (f *runFlags) resolvePrompt() (p prompt, err error) {
 			return p, fmt.Errorf("--prompt: %w", err)
 		}
 	}
-	if p.text == "" {
+	switch at := notUTF8(p.text); {
+	case p.text == "":
 		return p, errors.New("prompt: empty; give at least one character")
+	case at >= 0:
+		return p, fmt.Errorf("prompt: byte %d is not UTF-8; convert the text, or give --tokens", at)
 	}
 	return p, nil
+}
+
+// maxPromptBytes bounds a prompt's text: more than any model's context takes.
+const maxPromptBytes = 1 << 20
+
+// readPrompt reads a prompt's text from a file, or from a pipe that ends.
+func readPrompt(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%w; check the path", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPromptBytes+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w; check the path", err)
+	case len(text) > maxPromptBytes:
+		return "", fmt.Errorf("%s: longer than %d bytes, which is no prompt; check the path", path, maxPromptBytes)
+	}
+	return string(text), nil
+}
+
+// notUTF8 is the place of the first byte that is not UTF-8, -1 when all are:
+// the two engines would make different text of it.
+func notUTF8(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)) {
+			return i
+		}
+	}
+	return -1
 }

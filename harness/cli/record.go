@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"attndiff/harness/engines"
@@ -64,6 +65,9 @@ func (r *record) plan() (*session.Plan, error) {
 	if r.out == "" {
 		return nil, errors.New("record: no --out; name the trace file to write")
 	}
+	if info, err := os.Stat(r.out); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("record: --out %s: not a regular file; name the trace file to write", r.out)
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -75,11 +79,8 @@ func (r *record) plan() (*session.Plan, error) {
 	if plan.Faults, err = r.faults(); err != nil {
 		return nil, err
 	}
-	if len(plan.Faults) > 0 && r.engine != engines.OursEmu && r.engine != engines.OursCUDA {
-		return nil, fmt.Errorf("--fault: planted in ours only, not in %s; use --engine %s or %s", r.engine, engines.OursEmu, engines.OursCUDA)
-	}
-	if r.given("path") && r.engine != engines.OursEmu && r.engine != engines.OursCUDA {
-		return nil, fmt.Errorf("--path: only ours has attention paths, not %s; use --engine %s or %s", r.engine, engines.OursEmu, engines.OursCUDA)
+	if err := r.oursOnly("engine", r.engine); err != nil {
+		return nil, err
 	}
 	p, err := r.resolvePrompt()
 	if err != nil {

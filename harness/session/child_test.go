@@ -114,6 +114,7 @@ func TestEngineErrors(t *testing.T) {
 		{"input", func(j *Job) { j.Spec.Engine = "refuse" }, true, "model: no good"},
 		{"open", func(j *Job) { j.Spec.Engine = "broken" }, false, "gave up: device: no memory"},
 		{"step", func(j *Job) { j.Spec.Faults = []string{"error"} }, false, "gave up: step refused"},
+		{"disk", func(j *Job) { j.Spec.Faults = []string{"full"} }, true, "write t.safetensors: no space left on device; make room there, or choose another --out"},
 		{"empty", func(j *Job) { j.Tokens = nil }, true, "prompt: no tokens"},
 		{"vocabulary", func(j *Job) { j.Tokens = []int32{0, fakeVocab} }, true, "token 7 at position 1 is outside the vocabulary"},
 		{"context", func(j *Job) { j.Spec.Context = 3 }, true, "2 tokens and 2 decoded ones do not fit the context of 3"},

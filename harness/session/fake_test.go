@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"os/exec"
@@ -125,6 +126,9 @@ func (f *fake) Step(step int, tokens []int32, sink trace.Sink) ([]float32, error
 		}
 	}
 	f.past += len(tokens)
+	if f.has("full") {
+		return nil, fmt.Errorf("recording: %w", &fs.PathError{Op: "write", Path: "t.safetensors", Err: syscall.ENOSPC})
+	}
 	if f.has("error") {
 		return nil, errors.New("step refused")
 	}

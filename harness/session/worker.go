@@ -31,11 +31,23 @@ func Work(job io.Reader, open Opener) error {
 	result, err := work(job, out, open)
 	if err != nil {
 		var input *InputError
+		err = unwritable(err)
 		out.send(frame{Error: err.Error(), Input: errors.As(err, &input)})
 		return nil
 	}
 	out.send(frame{Done: result})
 	return nil
+}
+
+// unwritable makes an error about room on the user's disk one about input: no
+// engine failed.
+func unwritable(err error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS} {
+		if errors.Is(err, full) {
+			return &InputError{fmt.Errorf("%w; make room there, or choose another --out", err)}
+		}
+	}
+	return err
 }
 
 // inherit returns the file that the harness left at a descriptor. What the

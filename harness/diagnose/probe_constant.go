@@ -187,7 +187,7 @@ func (p *probe) groupClue(g grouping, fits map[int]*factor, residual float64) Cl
 			c.Title = fmt.Sprintf("%s is off by one factor per channel: %s", p.tap, name)
 		} else if name = p.weightName(fits); name != "" {
 			c.Text, c.Names, c.Kind = c.Text+": "+name, true, "wrong-weight"
-			c.Title = fmt.Sprintf("%s uses %s", p.tap, name)
+			c.Title = sourceTitle(p.tap, "uses", name)
 			c.Fix = fmt.Sprintf("Multiply channel e by element e of the norm's own weight, %s.", tensorName(tensorOf[p.tap]))
 		}
 	case "constant-per-head":

@@ -138,7 +138,7 @@ func (p *probe) vectorOffset() []Clue {
 		for i, y := range x.want {
 			if d := x.got[i] - y; i >= x.base && finite(d) {
 				s.v[i%width] += d
-				s.noise[i%width] += x.noise[i]
+				s.noise[i%width] += x.noise[i] + f32Rounding*x.got[i]*x.got[i]
 				s.n[i%width]++
 			}
 		}
@@ -180,7 +180,7 @@ func (p *probe) vectorOffset() []Clue {
 	})
 	if name != "" {
 		c.Text += ": " + name
-		c.Title, c.Names, c.Kind = fmt.Sprintf("%s adds %s", p.tap, name), true, "wrong-bias"
+		c.Title, c.Names, c.Kind = sourceTitle(p.tap, "adds", name), true, "wrong-bias"
 		c.Fix = "Add element h*head_dim + d of the layer's own " + tensorName(own) + ", in the type the file has, to dim d of head h."
 	}
 	return []Clue{c}

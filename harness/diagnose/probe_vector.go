@@ -145,6 +145,15 @@ func (p *probe) exhibitLayers() []int {
 	return slices.Compact(layers)
 }
 
+// sourceTitle makes a sentence of a source: an op adds or uses a vector, or its
+// channels take elements of one.
+func sourceTitle(t tap.Tap, does, source string) string {
+	if strings.HasPrefix(source, "channel ") {
+		return fmt.Sprintf("%s: %s", t, source)
+	}
+	return fmt.Sprintf("%s %s %s", t, does, source)
+}
+
 // sourceWords names a source: "attn_v.bias of the layer before, rounded to
 // bf16, in place of attn_k.bias".
 func sourceWords(own, kind, at, narrowed string, layers, from []int) string {

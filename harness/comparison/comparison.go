@@ -75,8 +75,9 @@ func (c *Comparison) fill(ctx context.Context, in *report.Input) error {
 	if strings.HasPrefix(run.Ours.Meta.Engine, "ours:") {
 		in.Locate, in.LocateChoice = engines.Locate(run.Ours.Meta.EngineVersion), engines.LocateChoice
 	}
+	in.Match = engines.Match(run.Reference.Meta.Engine)
 	if strings.HasPrefix(run.Reference.Meta.Engine, "llama.cpp:") {
-		in.Match, in.MatchChoice = engines.Match, engines.MatchChoice
+		in.MatchChoice = engines.MatchChoice
 	}
 	return c.judge(ctx, in)
 }

@@ -2,6 +2,7 @@ package engines
 
 import (
 	"slices"
+	"strings"
 
 	"attndiff/harness/report"
 	"attndiff/ours/kernels"
@@ -53,18 +54,32 @@ func MatchChoice() report.Symbol {
 	return symbol(s)
 }
 
-// Match says where llama.cpp computes a tap; all null when its sources are not
-// on this machine, as on one that a binary was copied to.
-func Match(t tap.Tap) report.Symbol {
-	p, err := source.Find(t)
-	if err != nil {
-		return report.Symbol{}
+// Match says where llama.cpp computes a tap, of which a reference of another
+// name has the CUDA kernel alone: it ran no line of llama.cpp's, and who writes
+// CUDA has a kernel to compare with all the same. All is null when the sources
+// are not on this machine, as on one that a binary was copied to.
+func Match(reference string) func(t tap.Tap, composed []tap.Tap) report.Symbol {
+	llama := strings.HasPrefix(reference, "llama.cpp:")
+	return func(t tap.Tap, composed []tap.Tap) report.Symbol {
+		p, err := source.Find(t)
+		if err == nil && t == tap.KQV && slices.Contains(composed, tap.KQSoftMax) {
+			p.CUDA, err = source.Fused()
+		}
+		if err != nil {
+			return report.Symbol{}
+		}
+		var s report.Symbol
+		if llama {
+			arithmetic := symbol(p.Arithmetic)
+			s = symbol(p.Site)
+			s.Arithmetic = &arithmetic
+		}
+		kernel := symbol(p.CUDA)
+		s.CUDA = &kernel
+		return s
 	}
-	s, arithmetic := symbol(p.Site), symbol(p.Arithmetic)
-	s.Arithmetic = &arithmetic
-	return s
 }
 
 func symbol(s source.Site) report.Symbol {
-	return report.Symbol{File: &s.File, Line: &s.Line, Symbol: &s.Symbol, Snippet: s.Snippet}
+	return report.Symbol{File: &s.File, Line: &s.Line, Symbol: &s.Symbol, Snippet: s.Snippet, Note: s.Note}
 }

@@ -22,10 +22,13 @@ type Input struct {
 	Cleared   []diagnose.Suspicion // what is odd and right
 	Decode    func([]int32) string // ids to text; nil without a model
 	Locate    func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
-	Match     func(tap.Tap) Symbol // where llama.cpp does; nil when the reference is not llama.cpp
 	Choice    *diagnose.Diagnosis  // of wrong greedy choices, nil when there are none
 
-	// Where ours and llama.cpp make the greedy choice; nil like Locate and Match.
+	// Match says where llama.cpp computes a tap, judged across taps that ours did
+	// not record; may be nil.
+	Match func(t tap.Tap, composed []tap.Tap) Symbol
+
+	// Where ours and llama.cpp make the greedy choice; nil when they do not run.
 	LocateChoice func() Place
 	MatchChoice  func() Symbol
 

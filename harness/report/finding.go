@@ -100,15 +100,18 @@ type Place struct {
 }
 
 // Symbol is the matching place in llama.cpp: the line of its graph that calls
-// for the op, and in Arithmetic the function that computes it. All null when
-// the sources are not on this machine. Files are relative to the Go module that
-// carries llama.cpp.
+// for the op, in Arithmetic the function that computes it on the CPU and in CUDA
+// what does on a GPU, whichever the reference ran on. The line is null when the
+// reference is not llama.cpp; all is when the sources are not on this machine.
+// Files are relative to the Go module that carries llama.cpp.
 type Symbol struct {
 	File       *string  `json:"file"`
 	Line       *int     `json:"line"`
 	Symbol     *string  `json:"symbol"`
 	Snippet    []string `json:"snippet,omitempty"`
+	Note       string   `json:"note,omitempty"` // what the snippet does not say by itself
 	Arithmetic *Symbol  `json:"arithmetic,omitempty"`
+	CUDA       *Symbol  `json:"cuda,omitempty"`
 }
 
 // finding describes one group of introduced recordings of one tap.
@@ -139,7 +142,7 @@ func finding(group []verdict.Tap, of int, in *Input) Finding {
 		f.Where = in.Locate(t)
 	}
 	if in.Match != nil {
-		f.Reference = in.Match(t)
+		f.Reference = in.Match(t, worst.Composed)
 	}
 	return f
 }

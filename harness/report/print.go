@@ -175,8 +175,11 @@ func (p printer) findings() {
 		if w := f.Where; w.File != nil {
 			p.indented("where", w.String())
 		}
-		if s := f.Reference; s.File != nil {
-			p.indented("as in", Place{s.File, s.Line, s.Symbol}.String())
+		if s := f.Reference.String(); s != "" {
+			p.indented("as in", s)
+		}
+		if s := f.Reference.CUDA.String(); s != "" {
+			p.indented("cuda", s)
 		}
 		p.indented("fix", f.Fix)
 	}

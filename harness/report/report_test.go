@@ -84,10 +84,11 @@ func input(layers int) Input {
 		Result: result, Name: "haiku", Text: "<|im_start|>", Faults: []string{"rope-interleaved"},
 		Decode: func(ids []int32) string { return strings.Repeat("word\n", len(ids)) },
 		Locate: func(tap.Tap) Place { return Place{&file, &line, &function} },
-		Match: func(of tap.Tap) Symbol {
-			graph, kernel, symbol, line := "models/qwen2.cpp", "ops.cpp", "ggml_rope_ext", 58
+		Match: func(tap.Tap, []tap.Tap) Symbol {
+			graph, kernel, gpu, symbol, line := "models/qwen2.cpp", "ops.cpp", "ggml-cuda/rope.cu", "ggml_rope_ext", 58
 			return Symbol{File: &graph, Line: &line, Symbol: &symbol, Snippet: []string{"Qcur = ggml_rope_ext("},
-				Arithmetic: &Symbol{File: &kernel, Line: &line, Symbol: &symbol}}
+				Arithmetic: &Symbol{File: &kernel, Line: &line, Symbol: &symbol},
+				CUDA:       &Symbol{File: &gpu, Line: &line, Symbol: &symbol, Note: "x0 and x1 are n_dims/2 apart"}}
 		},
 		Limits: []diagnose.Limit{
 			{What: strings.Repeat("RoPE of Q and RoPE of K: pairing, frequency; ", 9), Why: "one token was fed", Show: "--prompt haiku",

@@ -42,7 +42,17 @@ func warned(w session.Warning, k tap.Key, in *Input) Finding {
 		f.Where = in.Locate(k.Tap)
 	}
 	if in.Match != nil {
-		f.Reference = in.Match(k.Tap)
+		f.Reference = in.Match(k.Tap, in.composed(k))
 	}
 	return f
+}
+
+// composed are the taps across which a recording was judged.
+func (in *Input) composed(k tap.Key) []tap.Tap {
+	for i := range in.Result.Taps {
+		if in.Result.Taps[i].Key == k {
+			return in.Result.Taps[i].Composed
+		}
+	}
+	return nil
 }

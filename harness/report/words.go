@@ -25,6 +25,14 @@ func (p Place) String() string {
 	return s
 }
 
+// String is empty when the place is not known; s may be nil.
+func (s *Symbol) String() string {
+	if s == nil || s.File == nil {
+		return ""
+	}
+	return Place{s.File, s.Line, s.Symbol}.String()
+}
+
 // Where names a recording in words: "q_rope, layer 2, step 0 (prefill)".
 func Where(tapName string, layer *int, step int) string {
 	s := tapName

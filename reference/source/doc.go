@@ -1,6 +1,6 @@
 // Package source shows where llama.cpp computes a tap: the line of the graph
-// that calls for the op and the function that does its arithmetic, in the
-// sources of the pinned ollama module.
+// that calls for the op, the function that does its arithmetic on the CPU and
+// the kernel that does on a GPU, in the sources of the pinned ollama module.
 //
 // Lines are found by what they say, not by number: each place is a chain of
 // fragments, one after the other in a file. A version that moved a line moves

@@ -60,7 +60,6 @@ const (
 	llamaModel = "llama/llama.cpp/src/llama-model.cpp"
 	llamaGraph = "llama/llama.cpp/src/models/llama.cpp"
 	batch      = "llama/llama.cpp/src/llama-batch.cpp"
-	cuda       = "ml/backend/ggml/ggml/src/ggml-cuda/"
 )
 
 // passage is a trail to a line of a function, and how many lines from there
@@ -130,7 +129,7 @@ func mha(line, symbol string, rows int) trail {
 // rotation, below a comment, with the rotation that the list returns.
 func rotary(comment, architecture, returns string) trail {
 	return trail{file: llamaModel, function: []string{"llama_rope_type llama_model_rope_type(", comment},
-		line: "case " + architecture + ":", symbol: architecture, rows: 1, until: returns}
+		line: "case " + architecture + ":", symbol: architecture, rows: 1, then: []piece{{returns, 1}}}
 }
 
 // Quote finds an excerpt in these sources.

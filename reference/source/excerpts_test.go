@@ -29,8 +29,8 @@ func TestEveryExcerpt(t *testing.T) {
 			t.Errorf("excerpt %d: %s:%d has no %s: %s", e, s.File, s.Line, s.Symbol, lines[s.Line-1])
 		}
 		want := passages[e].rows
-		if passages[e].until != "" {
-			want += 2
+		for _, p := range passages[e].then {
+			want += 1 + p.rows
 		}
 		if len(s.Snippet) != want {
 			t.Errorf("excerpt %d: %d lines, want %d: %q", e, len(s.Snippet), want, s.Snippet)

@@ -16,13 +16,15 @@ type Site struct {
 	Line    int      // from 1
 	Symbol  string   // what stands in that line
 	Snippet []string // the telling lines, common indent removed
+	Note    string   // what the lines do not say by themselves, "" for nothing
 }
 
 // Place is where llama.cpp computes a tap: the line of the graph that calls
-// for the op, and the function that does the arithmetic on the CPU.
+// for the op, and what does the arithmetic on the CPU and on a GPU.
 type Place struct {
 	Site
 	Arithmetic Site
+	CUDA       Site
 }
 
 // Find locates a tap in the sources this binary was built from.
@@ -44,21 +46,33 @@ func Greedy() (Site, error) {
 	return tree.site(greedy)
 }
 
+// Fused locates the kernel that computes scores, softmax and weighted
+// sum in one on a GPU, in the sources this binary was built from.
+func Fused() (Site, error) {
+	tree, err := Open()
+	if err != nil {
+		return Site{}, err
+	}
+	return tree.site(fused)
+}
+
 // Find locates a tap in these sources.
 func (tree Tree) Find(t tap.Tap) (Place, error) {
 	e, ok := entries[t]
 	if !ok {
 		return Place{}, fmt.Errorf("llama.cpp's sources: no place is known for tap %s", t)
 	}
-	graph, err := tree.site(e.graph)
-	if err != nil {
-		return Place{}, fmt.Errorf("tap %s: %w", t, err)
+	var p Place
+	for _, part := range []struct {
+		site  *Site
+		trail trail
+	}{{&p.Site, e.graph}, {&p.Arithmetic, e.by.cpu}, {&p.CUDA, e.by.cuda}} {
+		var err error
+		if *part.site, err = tree.site(part.trail); err != nil {
+			return Place{}, fmt.Errorf("tap %s: %w", t, err)
+		}
 	}
-	arithmetic, err := tree.site(e.arithmetic)
-	if err != nil {
-		return Place{}, fmt.Errorf("tap %s: %w", t, err)
-	}
-	return Place{graph, arithmetic}, nil
+	return p, nil
 }
 
 // trail leads to a site. A fragment is part of a line; a run of spaces in it
@@ -77,9 +91,16 @@ type trail struct {
 	// the whole statement.
 	shows string
 	rows  int
-	// until is a fragment of one line more that tells, further down; what lies
-	// between is left out.
-	until string
+	// then are more lines that tell, each further down than the ones before;
+	// what lies between is left out.
+	then []piece
+	note string
+}
+
+// piece is a fragment of the first of so many lines.
+type piece struct {
+	shows string
+	rows  int
 }
 
 // longestStatement bounds a snippet that runs to the end of its statement.
@@ -108,25 +129,33 @@ func (tree Tree) site(t trail) (Site, error) {
 		}
 		at += n
 	}
-	s := Site{File: t.file, Line: at + 1, Symbol: t.symbol}
+	s := Site{File: t.file, Line: at + 1, Symbol: t.symbol, Note: t.note}
 	n := index(body[at:], t.shows)
 	if n < 0 {
 		return Site{}, t.lost(t.shows)
 	}
-	telling := t.telling(body[at+n:])
-	if t.until != "" {
-		last := index(body[at+n:], t.until)
-		if last < 0 {
-			return Site{}, t.lost(t.until)
+	at += n
+	telling := slices.Clone(t.telling(body[at:]))
+	at += len(telling)
+	for _, p := range t.then {
+		n := index(body[at:], p.shows)
+		if n < 0 {
+			return Site{}, t.lost(p.shows)
 		}
-		telling = append(slices.Clone(telling), omission, body[at+n+last])
+		if n > 0 {
+			telling = append(telling, indentOf(body[at+n])+omission)
+		}
+		at += n
+		rows := min(p.rows, len(body)-at)
+		telling = append(telling, body[at:at+rows]...)
+		at += rows
 	}
 	s.Snippet = outdent(telling)
 	return s, nil
 }
 
 // omission stands for lines that are left out of a snippet.
-const omission = "        ..."
+const omission = "..."
 
 // telling cuts the lines that tell from what follows them.
 func (t trail) telling(lines []string) []string {
@@ -177,6 +206,9 @@ func closes(line string) bool {
 	return strings.HasSuffix(line, ";") || strings.HasSuffix(line, "{") || strings.HasSuffix(line, "}")
 }
 
+// indentOf is the white space that a line begins with.
+func indentOf(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
+
 // outdent removes the indent that all lines share.
 func outdent(lines []string) []string {
 	indent := -1
@@ -184,7 +216,7 @@ func outdent(lines []string) []string {
 		if strings.TrimSpace(l) == "" {
 			continue
 		}
-		if n := len(l) - len(strings.TrimLeft(l, " \t")); indent < 0 || n < indent {
+		if n := len(indentOf(l)); indent < 0 || n < indent {
 			indent = n
 		}
 	}

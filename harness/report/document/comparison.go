@@ -30,6 +30,8 @@ func (m *material) comparison() string {
 	p.heading(2, "Code Snippets")
 	p.heading(3, "llama.cpp Attention (Simplified)")
 	m.referenceSnippets(p)
+	p.heading(3, "llama.cpp's CUDA Kernels")
+	m.cudaKernels(p)
 	p.heading(3, "Our Attention")
 	m.ourSnippets(p)
 	p.heading(3, "CUDA Kernels, Side by Side")

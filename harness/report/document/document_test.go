@@ -121,6 +121,12 @@ func TestDocuments(t *testing.T) {
 						t.Errorf("%s has no section on %s: %s", file, f.Tap, f.Cause.Title)
 					}
 				}
+				k := f.Reference.CUDA
+				for _, want := range []string{"#### llama.cpp's CUDA kernel", "`" + k.String()[:strings.Index(k.String(), ",")] + "`", strings.Join(k.Snippet, "\n")} {
+					if !strings.Contains(docs[document.FixPlan], want) {
+						t.Errorf("the fix plan does not quote llama.cpp's kernel for %s: no %q", f.Tap, want)
+					}
+				}
 				if !strings.Contains(docs[document.Comparison], "- [ ] **`"+f.Tap+"`**") {
 					t.Errorf("%s is no open difference", f.Tap)
 				}
@@ -144,7 +150,7 @@ func around(s, part string) string {
 // structure is what the comparison is asked to look like.
 var structure = []string{
 	"# llama.cpp vs Our Implementation", "## Attention Flow Comparison", "### llama.cpp", "### Our Implementation", "### Differences",
-	"## Code Snippets", "### llama.cpp Attention (Simplified)", "### Our Attention", "## Identified Issues",
+	"## Code Snippets", "### llama.cpp Attention (Simplified)", "### llama.cpp's CUDA Kernels", "### Our Attention", "## Identified Issues",
 }
 
 // checkQuestions expects the structure in order, and every question as a
@@ -230,6 +236,27 @@ func TestFaulty(t *testing.T) {
 			if !strings.Contains(docs[file], want) {
 				t.Errorf("%s lacks %q", file, want)
 			}
+		}
+	}
+}
+
+// The comparison quotes each of llama.cpp's kernels once, mul_mat_vec_f with the
+// lines that sum the scores and with those that weigh the values, and fused attention in
+// place of the three ops that it does in one.
+func TestCUDAKernels(t *testing.T) {
+	for flash, want := range map[bool][]string{
+		false: {"`rms_norm_f32`", "`cublasSgemm`", "`k_bin_bcast`", "`rope_neox`", "`k_set_rows`", "`mul_mat_vec_f`", "`soft_max_f32`", "`mul_mat_vec_f`"},
+		true:  {"`rms_norm_f32`", "`cublasSgemm`", "`k_bin_bcast`", "`rope_neox`", "`k_set_rows`", "`flash_attn_ext_vec`"},
+	} {
+		docs, _ := documents(t, scenario{flash: flash})
+		_, section, _ := strings.Cut(docs[document.Comparison], "### llama.cpp's CUDA Kernels")
+		section, _, _ = strings.Cut(section, "### ")
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^\*\*(.+)\*\* for `).FindAllStringSubmatch(section, -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("flash attention %v: kernels %q, want %q", flash, got, want)
 		}
 	}
 }

@@ -46,6 +46,9 @@ func (m *material) bug(p *page, n int, f *report.Finding) {
 		p.para("llama.cpp calls for the op at %s:", codef("%s:%d", *f.Reference.File, *f.Reference.Line))
 		p.fence("cpp", strings.Join(f.Reference.Snippet, "\n"))
 	}
+	if k := f.Reference.CUDA; k != nil && k.File != nil {
+		p.para("llama.cpp's CUDA kernel for it is %s at %s; its lines are in [%s](%s).", code(*k.Symbol), codef("%s:%d", *k.File, *k.Line), FixPlan, FixPlan)
+	}
 }
 
 // figures are the three voices at a finding's worst element, and how far off

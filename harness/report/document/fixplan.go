@@ -101,6 +101,11 @@ func (m *material) asItShouldBe(p *page, t tap.Tap, f *report.Finding) {
 		p.para("llama.cpp (%s):", codef("%s:%d", *f.Reference.File, *f.Reference.Line))
 		p.fence("cpp", strings.Join(f.Reference.Snippet, "\n"))
 	}
+	if k := f.Reference.CUDA; k != nil && k.File != nil {
+		p.heading(4, "llama.cpp's CUDA kernel")
+		p.para("%s, %s:", codef("%s:%d", *k.File, *k.Line), code(*k.Symbol))
+		explained(p, k.Snippet, k.Note)
+	}
 }
 
 // planted is the flag that plants mistakes, in a command line.

@@ -28,9 +28,7 @@ func findings(r *report.Report) []finding {
 		if len(e.Index) > 0 {
 			v.Worst += ", " + report.Coordinates(f.Tap, e.Index)
 		}
-		if s := f.Reference; s.File != nil {
-			v.Like = report.Place{File: s.File, Line: s.Line, Function: s.Symbol}.String()
-		}
+		v.Like = f.Reference.String()
 		if words := f.Cause.Words(); words != f.Cause.Title {
 			v.Sure = words
 		}

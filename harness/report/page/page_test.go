@@ -69,6 +69,8 @@ func runs() map[string]func(testing.TB) Input {
 		"hostile": {damage: changed(tap.QRope, 1, 5), decode: func([]int32) string { return attack }, report: func(r *report.Report) {
 			r.Prompt.Text, r.Prompt.Name, r.Ours.Engine, r.Ours.Device, r.Model.Name, r.Rerun = attack, attack, attack, attack, attack, attack
 			r.Findings[0].Cause.Title, r.Findings[0].Fix, r.Findings[0].Evidence.Observed = attack, attack, []string{attack}
+			text := attack
+			r.Findings[0].Reference.CUDA = &report.Symbol{File: &text, Symbol: &text, Snippet: []string{attack}, Note: attack}
 			r.Notes = []string{attack}
 			r.First.Why, r.Taps[0].Why = attack, attack
 		}},
@@ -203,6 +205,24 @@ func checkPicture(t *testing.T, src string) {
 	}
 	if _, err := png.Decode(bytes.NewReader(raw)); err != nil {
 		t.Errorf("not a picture: %v", err)
+	}
+}
+
+// A finding shows llama.cpp's CUDA kernel where it is known.
+func TestKernel(t *testing.T) {
+	m := made{damage: changed(tap.QRope, 17, 9)}
+	if text := rendered(t, m.input(t)); strings.Contains(text, "CUDA kernel") {
+		t.Error("a kernel that is not known has a heading")
+	}
+	file, line, symbol := "ggml-cuda/rope.cu", 111, "rope_neox"
+	m.report = func(r *report.Report) {
+		r.Findings[0].Reference.CUDA = &report.Symbol{File: &file, Line: &line, Symbol: &symbol, Snippet: []string{"x[ix]", "a < b"}, Note: "ix is the pair"}
+	}
+	text := rendered(t, m.input(t))
+	for _, want := range []string{"<h4>llama.cpp's CUDA kernel</h4>", "ggml-cuda/rope.cu:111, rope_neox", "x[ix]\na &lt; b\n", "Here: ix is the pair."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ var (
 		trail{file: cuda + "ggml-cuda.cu", function: []string{"static void ggml_cuda_op_mul_mat_cublas("},
 			line: "cublasSgemm(ctx.cublas_handle(id), CUBLAS_OP_T, CUBLAS_OP_N,", symbol: "cublasSgemm", rows: 5,
 			note: "src0 is the weight, one row per output, which to cuBLAS is a column, hence CUBLAS_OP_T; ne00 = ne10 is the row's width, ldc the number of outputs. " +
-				"F16 weights go to cublasGemmEx above it, with the same operands and f16 sums. One token takes mul_mat_vec_f (mmvf.cu), up to 16 take mul_mat_f (mmf.cu), quantised weights mul_mat_vec_q and mul_mat_q"},
+				"The handle is set to TF32 (common.cuh), so f32 operands lose digits while sums stay f32; F16 weights go to cublasGemmEx above it, with the same operands and f16 sums. One token takes mul_mat_vec_f (mmvf.cu), up to 16 take mul_mat_f (mmf.cu), quantised weights mul_mat_vec_q and mul_mat_q"},
 	}
 	bias     = computation{addition, added("bin_op is op_add and src1s the bias, ne10 elements long: every token gets the same")}
 	residual = computation{addition, added("bin_op is op_add and src1s the residual stream, of the same shape as src0")}

@@ -47,7 +47,7 @@ func (m *material) bug(p *page, n int, f *report.Finding) {
 		p.fence("cpp", strings.Join(f.Reference.Snippet, "\n"))
 	}
 	if k := f.Reference.CUDA; k != nil && k.File != nil {
-		p.para("llama.cpp's CUDA kernel for it is %s at %s; its lines are in [%s](%s).", code(*k.Symbol), codef("%s:%d", *k.File, *k.Line), FixPlan, FixPlan)
+		p.para("llama.cpp's CUDA kernel for the op is %s at %s; its lines are in [%s](%s).", code(*k.Symbol), codef("%s:%d", *k.File, *k.Line), FixPlan, FixPlan)
 	}
 }
 

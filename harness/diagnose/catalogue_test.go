@@ -215,3 +215,42 @@ func TestBold(t *testing.T) {
 		}
 	}
 }
+
+// What does not reproduce ours is likely only when it explains nearly all of it
+// and is no copy of something else.
+func TestNear(t *testing.T) {
+	for _, tt := range []struct {
+		aspect   string
+		residual float64
+		within   bool
+		want     bool
+	}{
+		{"scale", 1e-4, false, true},
+		{"scale", 1.5, false, false},
+		{whole, 1e-4, false, false},
+		{whole, 0, true, true},
+	} {
+		c := &candidate{parts: []*Hypothesis{{Aspect: tt.aspect}}, outcome: outcome{residual: tt.residual, within: tt.within}}
+		if got := c.near(); got != tt.want {
+			t.Errorf("%s with residual %g, within %v: near %v", tt.aspect, tt.residual, tt.within, got)
+		}
+	}
+}
+
+// The pairs of what comes nearest are tried however rare their parts are.
+func TestLeading(t *testing.T) {
+	var singles []*candidate
+	for i, residual := range []float64{0.9, 0.8, 0.1, 0.7, 0.6, 0.5, math.Inf(1)} {
+		singles = append(singles, &candidate{parts: []*Hypothesis{{ID: string(rune('a' + i)), Aspect: string(rune('a' + i))}}, outcome: outcome{residual: residual}})
+	}
+	tried := combine(singles, singles, 1)
+	led := leading(singles, tried, 6)
+	if len(led) != 6 {
+		t.Fatalf("%d pairs, want 6", len(led))
+	}
+	for _, c := range led {
+		if !strings.Contains(c.id(), "c") || c.id() == tried[0].id() {
+			t.Errorf("pair %s, want one of c that was not tried", c.id())
+		}
+	}
+}

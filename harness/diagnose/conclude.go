@@ -127,26 +127,28 @@ func (e *experiment) spared(list []*candidate) (kept []*candidate, any bool, err
 		any = any || ok[c]
 	}
 	silent := !slices.ContainsFunc(list, func(c *candidate) bool { return ok[c] && c.claims > 0 })
-	if !any || silent && slices.ContainsFunc(list, func(c *candidate) bool { return c.claims > c.open && !c.fitted() }) {
+	if !any || silent && slices.ContainsFunc(list, func(c *candidate) bool { return c.claims > c.open && !c.hedges() }) {
 		return list, false, nil
 	}
 	return slices.DeleteFunc(list, func(c *candidate) bool { return !ok[c] }), true, nil
 }
 
 // bold leaves out the candidates that hedge: those that say less than another
-// which does as well, and those that chose values where another needed none.
+// which does as well, and those that chose values or leave some unwritten where
+// another does neither.
 func bold(list []*candidate) []*candidate {
 	return slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool {
 		return slices.ContainsFunc(list, func(d *candidate) bool {
-			says := d.claims > c.claims || d.claims == c.claims && c.fitted() && !d.fitted()
+			says := d.claims > c.claims || d.claims == c.claims && d.open == 0 && c.hedges() && !d.hedges()
 			return says && (d.rounding || d.residual <= separation*c.residual)
 		})
 	})
 }
 
-// fitted reports whether a part of the candidate chose values to suit ours.
-func (c *candidate) fitted() bool {
-	return slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Fitted })
+// hedges reports whether a part of the candidate chooses values to suit ours or
+// leaves some to memory.
+func (c *candidate) hedges() bool {
+	return slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Fitted || h.Leaves })
 }
 
 func byResidual(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) }
@@ -163,7 +165,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	}
 	b := f.best
 	c.Residual = b.residual
-	alone := c.RunnerUpResidual >= separation*c.Residual && c.RunnerUpResidual > 0
+	alone := c.RunnerUpResidual >= separation*c.Residual && c.RunnerUpResidual > 0 && b.near()
 	switch {
 	case b.within && alone && len(f.ties) == 0 && b.claims >= enough && f.proof.whole():
 		c.Status = Proven
@@ -187,6 +189,13 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 		evidence = append(evidence, fmt.Sprintf("the mistake is not made everywhere: %s is right, where it would show too", e.controls[0].key))
 	}
 	return c, evidence, fix
+}
+
+// near reports whether a candidate that does not reproduce ours may all the same
+// be a part of what happened: it must explain nearly all of it, and a copy of
+// something else is exact or is none.
+func (c *candidate) near() bool {
+	return c.within || c.residual <= blur && !slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Aspect == whole })
 }
 
 // namesShown bounds how many candidates a sentence lists.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"attndiff/harness/oracle"
+	"attndiff/traces/tap"
 )
 
 // maskMistakes are the mistakes people make in which columns a token sees.
@@ -32,6 +33,13 @@ func maskMistakes(m Model) []Hypothesis {
 			Title: "masked scores are 0 instead of -Inf, which leaves them a probability", Fix: "Set masked scores to -Inf before the softmax.",
 			Variant: semantic(func(s *oracle.Semantics) { s.Masked = 0 })},
 	}
+	out = append(out, Hypothesis{ID: "mask-one-too-few-of-none", Aspect: "mask", Taps: softMaxTaps, Leaves: true,
+		Title: "no token sees itself, and the first one, which sees nothing, is 0/0", Fix: causal,
+		Variant: oracle.Variant{
+			Semantics: func(_ tap.Key, s *oracle.Semantics) { s.Visible = func(past, t, c int) bool { return c < past+t } },
+			Result: func(_ tap.Key, y oracle.Rows, d tap.Dims, _ oracle.Fetch) (oracle.Rows, error) {
+				return undefinedWhere(y, func(i int) bool { return d.P+i/max(d.C(), 1)%max(d.T, 1) == 0 }), nil
+			}}})
 	for _, b := range []int{32, 64, 16, 8, 4, 128, 256} {
 		out = append(out, visible(fmt.Sprintf("mask-rounded-up-to-%d", b), fmt.Sprintf("visible positions are rounded up to a multiple of %d", b),
 			"Mask the padding again: "+causal, func(past, t, c int) bool { return c < (past+t+b)/b*b }))

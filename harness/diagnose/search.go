@@ -40,7 +40,7 @@ func (c *candidate) with(h *Hypothesis) *candidate {
 // works bound how many nanoseconds of one core the search for two and for three
 // mistakes may take.
 const (
-	workOfPairs   = 600e6
+	workOfPairs   = 600e6 // once for the commonest, once for those of the nearest
 	workOfTriples = 300e6
 )
 
@@ -80,6 +80,15 @@ func (e *experiment) search(all []Hypothesis) ([]*candidate, error) {
 	if err != nil || hedged || anySettles(pairs) {
 		return tried, err
 	}
+	budget := workOfPairs
+	if len(first.right.Composed) > 0 {
+		budget = workAcross
+	}
+	led, err := e.level(leading(singles, pairs, most(budget)))
+	tried = append(tried, led...)
+	if err != nil || anySettles(led) {
+		return tried, err
+	}
 	triples, err := e.level(combine(pairs, singles, most(workOfTriples)))
 	return append(tried, triples...), err
 }
@@ -94,6 +103,32 @@ func anyHolds(list []*candidate) bool {
 // combination that says it all.
 func anySettles(list []*candidate) bool {
 	return slices.ContainsFunc(list, func(c *candidate) bool { return c.within && c.claims > c.open })
+}
+
+// leading are the pairs, beyond those tried, of the few singles that come
+// nearest to ours with every other one: of two mistakes the larger one alone
+// often comes near.
+func leading(singles, tried []*candidate, most int) []*candidate {
+	seen := map[string]bool{}
+	for _, c := range tried {
+		seen[c.id()] = true
+	}
+	near := slices.DeleteFunc(slices.Clone(singles), func(c *candidate) bool { return c.inert || !(c.residual < hopeless) })
+	slices.SortStableFunc(near, func(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) })
+	var out []*candidate
+	all := combine(singles, singles, len(singles)*len(singles))
+	for _, lead := range near[:min(len(near), finalists)] {
+		for _, c := range all {
+			if len(out) == most {
+				return out
+			}
+			if (c.parts[0] == lead.parts[0] || c.parts[1] == lead.parts[0]) && !seen[c.id()] {
+				seen[c.id()] = true
+				out = append(out, c)
+			}
+		}
+	}
+	return out
 }
 
 // combine adds each single to each of the candidates, the likelier first, most

@@ -254,3 +254,19 @@ func TestLeading(t *testing.T) {
 		}
 	}
 }
+
+// An allowance that covers the op done right covers mistakes that do nothing.
+func TestStandsOut(t *testing.T) {
+	for _, tt := range []struct {
+		residual, right float64
+		claims          int
+		want            bool
+	}{
+		{5e-8, 5e-8, 100, false}, {1e-9, 5e-8, 100, true}, {0, 5e-8, 100, true}, {0, 0.5, 0, true}, {1e-9, math.NaN(), 100, true},
+	} {
+		c := &candidate{outcome: outcome{residual: tt.residual, claims: tt.claims}}
+		if got := c.standsOut(outcome{residual: tt.right}); got != tt.want {
+			t.Errorf("residual %g beside %g: %v", tt.residual, tt.right, got)
+		}
+	}
+}

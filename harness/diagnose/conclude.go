@@ -49,7 +49,7 @@ func (e *experiment) weigh(tried []*candidate) (finding, error) {
 	right.within = false
 	var winners, losers []*candidate
 	for _, c := range tried {
-		if c.within {
+		if c.within && c.standsOut(clean) {
 			winners = append(winners, c)
 		} else {
 			losers = append(losers, c)
@@ -95,6 +95,12 @@ func (e *experiment) weigh(tried []*candidate) (finding, error) {
 		}
 	}
 	return f, nil
+}
+
+// standsOut reports whether a candidate reproduces ours better than the op done
+// right: an allowance may be wide enough for both.
+func (c *candidate) standsOut(right outcome) bool {
+	return c.claims == 0 || !(right.residual < separation*c.residual)
 }
 
 // closest is what comes nearest when nothing reproduces the sample: a single

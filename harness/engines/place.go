@@ -11,17 +11,23 @@ import (
 	"attndiff/traces/tap"
 )
 
-// Locate says which kernel of ours writes a tap, for the version of ours that
-// made a recording: attention takes one of two paths. Taps that a GEMM writes
-// have no kernel of ours; the forward pass that calls it is named instead.
-func Locate(version string) func(tap.Tap) report.Place {
+// Locate says which kernel of ours writes a tap in a step of so many tokens, for
+// the version of ours that made a recording: attention takes one of two paths,
+// and the fused one has a kernel for a prefill and another for decoding. Taps that
+// a GEMM writes have no kernel of ours; the forward pass that calls it is named
+// instead.
+func Locate(version string) func(t tap.Tap, tokens int) report.Place {
 	path := qwen2.PathOf(version)
-	return func(t tap.Tap) report.Place { return locate(path, t) }
+	return func(t tap.Tap, tokens int) report.Place { return locate(path, t, tokens) }
 }
 
-func locate(path qwen2.Path, t tap.Tap) report.Place {
+func locate(path qwen2.Path, t tap.Tap, tokens int) report.Place {
+	other := "prefill" // the phase whose kernels a step of so many tokens does not take
+	if tokens > 1 {
+		other = "decode"
+	}
 	found, err := kernels.ForTap(t)
-	found = slices.DeleteFunc(found, func(k kernels.Kernel) bool { return !path.Runs(k.File) })
+	found = slices.DeleteFunc(found, func(k kernels.Kernel) bool { return !path.Runs(k.File) || strings.Contains(k.Name, other) })
 	if err != nil || len(found) == 0 {
 		file, line, function := qwen2.ProjectionPlace()
 		return report.Place{File: &file, Line: &line, Function: &function}

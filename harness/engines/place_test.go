@@ -1,10 +1,29 @@
 package engines
 
 import (
+	"strings"
 	"testing"
 
+	"attndiff/ours/qwen2"
 	"attndiff/traces/tap"
 )
+
+// The fused path has a kernel for each phase; the unfused one has one for both.
+func TestLocatePhase(t *testing.T) {
+	for _, c := range []struct {
+		path   qwen2.Path
+		tokens int
+		want   string
+	}{
+		{qwen2.Fused, 14, "fused_prefill"}, {qwen2.Fused, 1, "fused_decode"},
+		{qwen2.Unfused, 14, "weighted_sum"}, {qwen2.Unfused, 1, "weighted_sum"},
+	} {
+		p := locate(c.path, tap.KQV, c.tokens)
+		if !strings.HasPrefix(text(p.Function), c.want) || !strings.Contains(text(p.File), c.want) {
+			t.Errorf("kqv of %d tokens on the %s path: %s in %s, want %s", c.tokens, c.path, text(p.Function), text(p.File), c.want)
+		}
+	}
+}
 
 // A finding has llama.cpp's CUDA kernel whatever the reference was, and that of
 // fused attention where scores and softmax were not recorded.

@@ -148,11 +148,11 @@ func (g *Gate) judge(c Case, d *comparison.Diff, now, base *Record, r *Result) {
 }
 
 // locate says where ours computes the ops that problems are about.
-func locate(problems []Problem, where func(tap.Tap) report.Place) {
+func locate(problems []Problem, where func(t tap.Tap, tokens int) report.Place) {
 	for i := range problems {
 		p := &problems[i]
 		if t, err := tap.Parse(p.Tap); err == nil && where != nil && p.Where == nil {
-			place := where(t)
+			place := where(t, 1)
 			p.Where = &place
 		}
 	}

@@ -14,15 +14,15 @@ import (
 type Input struct {
 	Run       *session.Run
 	Result    *verdict.Result
-	Name      string               // of the prompt, "" when it has none
-	Text      string               // of the prompt, "" when it came as ids
-	Faults    []string             // planted in ours
-	Diagnoses []diagnose.Diagnosis // of the wrong ops
-	Limits    []diagnose.Limit     // what this run could not have shown
-	Cleared   []diagnose.Suspicion // what is odd and right
-	Decode    func([]int32) string // ids to text; nil without a model
-	Locate    func(tap.Tap) Place  // where ours computes a tap; nil when ours is not ours
-	Choice    *diagnose.Diagnosis  // of wrong greedy choices, nil when there are none
+	Name      string                            // of the prompt, "" when it has none
+	Text      string                            // of the prompt, "" when it came as ids
+	Faults    []string                          // planted in ours
+	Diagnoses []diagnose.Diagnosis              // of the wrong ops
+	Limits    []diagnose.Limit                  // what this run could not have shown
+	Cleared   []diagnose.Suspicion              // what is odd and right
+	Decode    func([]int32) string              // ids to text; nil without a model
+	Locate    func(t tap.Tap, tokens int) Place // where ours computes a tap in a step of so many tokens; nil when ours is not ours
+	Choice    *diagnose.Diagnosis               // of wrong greedy choices, nil when there are none
 
 	// Match says where llama.cpp computes a tap, judged across taps that ours did
 	// not record; may be nil.

@@ -139,12 +139,20 @@ func finding(group []verdict.Tap, of int, in *Input) Finding {
 		}
 	}
 	if in.Locate != nil {
-		f.Where = in.Locate(t)
+		f.Where = in.Locate(t, in.tokens(f.Steps[0]))
 	}
 	if in.Match != nil {
 		f.Reference = in.Match(t, worst.Composed)
 	}
 	return f
+}
+
+// tokens is how many tokens ours was fed in a step, 1 beyond the run.
+func (in *Input) tokens(step int) int {
+	if in.Run == nil || in.Run.Ours == nil || step < 0 || step >= len(in.Run.Ours.Meta.Steps) {
+		return 1
+	}
+	return in.Run.Ours.Meta.Steps[step]
 }
 
 // diagnosed adds what experiments found out.

@@ -83,7 +83,7 @@ func input(layers int) Input {
 		},
 		Result: result, Name: "haiku", Text: "<|im_start|>", Faults: []string{"rope-interleaved"},
 		Decode: func(ids []int32) string { return strings.Repeat("word\n", len(ids)) },
-		Locate: func(tap.Tap) Place { return Place{&file, &line, &function} },
+		Locate: func(tap.Tap, int) Place { return Place{&file, &line, &function} },
 		Match: func(tap.Tap, []tap.Tap) Symbol {
 			graph, kernel, gpu, symbol, line := "models/qwen2.cpp", "ops.cpp", "ggml-cuda/rope.cu", "ggml_rope_ext", 58
 			return Symbol{File: &graph, Line: &line, Symbol: &symbol, Snippet: []string{"Qcur = ggml_rope_ext("},

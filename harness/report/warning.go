@@ -39,7 +39,7 @@ func warned(w session.Warning, k tap.Key, in *Input) Finding {
 		f.Layers = []int{k.Layer}
 	}
 	if in.Locate != nil {
-		f.Where = in.Locate(k.Tap)
+		f.Where = in.Locate(k.Tap, in.tokens(k.Step))
 	}
 	if in.Match != nil {
 		f.Reference = in.Match(k.Tap, in.composed(k))

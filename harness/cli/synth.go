@@ -6,16 +6,19 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
+	"attndiff/harness/engines"
 	"attndiff/harness/session"
+	"attndiff/traces/gguf/writer"
 	"attndiff/traces/synth"
 )
 
 func synthCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int, error) {
 	shape := fs.String("shape", "tiny", "`NAME` of a shape: "+strings.Join(synth.Shapes(), " or ")+"; numbers below replace its own")
 	out := fs.String("out", "", "GGUF `FILE` to write")
-	typ := fs.String("type", "F16", "`TYPE` of the matrices: F32, F16, BF16 or Q8_0")
+	typ := fs.String("type", "F16", "`TYPE` of the matrices: "+strings.Join(slices.Concat(writer.Types(), writer.QuantizedTypes()), ", "))
 	seed := fs.Uint64("seed", 0, "`N` that all weights follow from")
 	var n synth.Spec
 	numbers := map[string]*int{
@@ -25,6 +28,7 @@ func synthCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int
 	for name, p := range numbers {
 		fs.IntVar(p, name, 0, "`N` instead of the shape's")
 	}
+	base := fs.Float64("rope-base", 0, "RoPE's base `N` instead of the shape's")
 	untied := fs.Bool("untied", false, "give the model an output.weight of its own")
 	zero := fs.Bool("zero-biases", false, "make all Q, K and V biases zero")
 	return func(context.Context, []string) (int, error) {
@@ -44,15 +48,23 @@ func synthCommand(a *App, fs *flag.FlagSet) func(context.Context, []string) (int
 			if p := numbers[f.Name]; p != nil {
 				*own[f.Name] = *p
 			}
+			if f.Name == "rope-base" {
+				spec.RopeBase = *base
+			}
 		})
-		if err := synth.Write(*out, spec); err != nil {
+		if err := engines.Synthesize(*out, spec); err != nil {
 			return 0, &session.InputError{Err: err}
 		}
 		info, err := os.Stat(*out)
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintf(a.Stdout, "%s: %s, %d layers, %s, seed %d, %.1f MB\n", *out, spec.Name, spec.Layers, spec.Type, spec.Seed, float64(info.Size())/1e6)
+		m, err := engines.OpenModel(*out)
+		if err != nil {
+			return 0, err
+		}
+		defer m.Close()
+		fmt.Fprintf(a.Stdout, "%s: %s, %d layers, %s, seed %d, %.1f MB\n", *out, spec.Name, spec.Layers, m.WeightTypes(), spec.Seed, float64(info.Size())/1e6)
 		return Parity, nil
 	}
 }

@@ -9,12 +9,15 @@ import (
 	"attndiff/traces/tap"
 )
 
+// notFinite is the aspect of what becomes of values that are not finite.
+const notFinite = "NaN and Inf"
+
 // finiteMistakes pass on numbers where the op gives NaN or Inf. They hide the
 // mistake that made them.
 func finiteMistakes(Model) []Hypothesis {
 	var out []Hypothesis
 	replaced := func(id, title string, by func(v float64) float64) {
-		out = append(out, Hypothesis{ID: id, Aspect: "finite", Taps: tap.All(), Title: title,
+		out = append(out, Hypothesis{ID: id, Aspect: notFinite, Taps: tap.All(), Title: title,
 			Fix: "Pass NaN and Inf on, and mend what makes them.",
 			Variant: yields(func(y oracle.Rows, _ tap.Dims) oracle.Rows {
 				out := mapped(y, func(_ int, v float64) float64 { return by(v) })

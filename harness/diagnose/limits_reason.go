@@ -110,7 +110,7 @@ var reasons = []reason{
 		how: "--model FILE with larger scores",
 	},
 	{
-		hides: func(r *scope, t trial) bool { return t.largest == 0 && !strings.HasSuffix(t.Aspect, "type") },
+		hides: func(r *scope, t trial) bool { return t.largest == 0 && !t.aboutTypes() && t.Aspect != notFinite },
 		also: func(r *scope) []string {
 			if r.cells > padding {
 				return nil
@@ -124,6 +124,11 @@ var reasons = []reason{
 		},
 		how:  "--prompt long --steps 16",
 		more: "--prompt-file FILE of a longer text",
+	},
+	{
+		hides: func(r *scope, t trial) bool { return t.Aspect == notFinite },
+		why:   func(*scope, []trial) string { return "no value of llama.cpp's is NaN or Inf in this run" },
+		how:   "--kv f16 and a --model FILE with keys or values beyond 65504",
 	},
 	{
 		hides: func(r *scope, t trial) bool { return t.aboutValues() },
@@ -154,11 +159,13 @@ const padding = 256
 // values, so that it is them and not the shape of the run that hide it.
 func (t trial) aboutValues() bool {
 	switch t.Aspect {
-	case "eps", "root", "terms", "accumulation":
+	case "eps", "root", "terms", "accumulation", notFinite:
 		return true
 	}
-	return strings.HasSuffix(t.Aspect, "type")
+	return t.aboutTypes()
 }
+
+func (t trial) aboutTypes() bool { return strings.HasSuffix(t.Aspect, "type") }
 
 func (t trial) ofCache() bool { return t.tap == tap.KCache || t.tap == tap.VCache }
 

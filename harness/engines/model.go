@@ -5,6 +5,7 @@ import (
 	"attndiff/reference/llamacpp"
 	"attndiff/traces/gguf"
 	"attndiff/traces/recode"
+	"attndiff/traces/synth"
 )
 
 // OpenModel opens a model file for whoever reads weights in Go: formats that
@@ -26,5 +27,11 @@ func Recode(from, to, typ string) error {
 		return err
 	}
 	defer f.Close()
-	return recode.Write(to, f, typ)
+	return recode.Write(to, f, typ, llamacpp.Quantize)
+}
+
+// Synthesize writes a synthetic model of any type, ggml's own routines
+// quantising.
+func Synthesize(path string, s synth.Spec) error {
+	return synth.WriteQuantized(path, s, llamacpp.Quantize)
 }

@@ -84,7 +84,7 @@ func TestParseMatrixRefuses(t *testing.T) {
 		{strings.Replace(good, "prompts: short", "kv: f16", 1), "m.yaml:3: a group of cases needs models and prompts"},
 		{good + "  - {models: haiku, prompts: short}\n", "m.yaml:4: case haiku/short/f16/8/ours:emu is there already, from line 3"},
 		{strings.Replace(good, "shipped", "mine.gguf", 1), `m.yaml:1: model haiku is "mine.gguf"; want shipped`},
-		{strings.Replace(good, "shipped", "{recode: Q4_K}", 1), `m.yaml:1: recode is "Q4_K", want F32 or`},
+		{strings.Replace(good, "shipped", "{recode: Q9}", 1), `m.yaml:1: recode is "Q9", want F32 or`},
 		{strings.Replace(good, "shipped", "{recode: F32, file: x}", 1), "m.yaml:1: model haiku: give one of recode, synth and file"},
 		{strings.Replace(good, "shipped", "{file: x, seed: 2}", 1), "m.yaml:1: model haiku: type, seed and sizes belong to a synthetic model"},
 		{strings.Replace(good, "shipped", "{synth: tiny, heads: 3}", 1), "m.yaml:1: model haiku: synthetic model: 3 heads are not a multiple"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -47,19 +48,21 @@ func (p matrixParser) readModels(n *yaml.Node) error {
 func (p matrixParser) model(name string, n *yaml.Node) (m Model, err error) {
 	spec := synth.Spec{}
 	var shape, typ string
-	seed := 1
+	seed, base := 1, 0
 	number := func(what string, to *int) func(*yaml.Node) error { return p.integer(what, 1, 1<<20, to) }
 	own := synth.Spec{}
+	types := slices.Concat(writer.Types(), writer.QuantizedTypes())
 	err = p.mapping(n, "model "+name, fields{
-		"recode": p.choice("recode", &m.Recode, writer.Types()...),
+		"recode": p.choice("recode", &m.Recode, types...),
 		"file":   p.text("file", &m.File),
 		"synth":  p.choice("synth", &shape, synth.Shapes()...),
-		"type":   p.choice("type", &typ, writer.Types()...),
+		"type":   p.choice("type", &typ, types...),
 		"seed":   p.integer("seed", 0, 1<<31-1, &seed),
 		"layers": number("layers", &own.Layers), "embd": number("embd", &own.Embd), "heads": number("heads", &own.Heads),
 		"heads-kv": number("heads-kv", &own.HeadsKV), "ff": number("ff", &own.FF), "vocab": number("vocab", &own.Vocab),
-		"context": number("context", &own.Context),
-		"untied":  p.boolean("untied", &own.Untied), "zero-biases": p.boolean("zero-biases", &own.ZeroBiases),
+		"context":   number("context", &own.Context),
+		"rope-base": p.integer("rope-base", 2, 1<<31-1, &base),
+		"untied":    p.boolean("untied", &own.Untied), "zero-biases": p.boolean("zero-biases", &own.ZeroBiases),
 	})
 	if err != nil {
 		return m, err
@@ -77,7 +80,7 @@ func (p matrixParser) model(name string, n *yaml.Node) (m Model, err error) {
 		m.File = p.path(m.File)
 	}
 	if shape == "" {
-		if own != (synth.Spec{}) || typ != "" || seed != 1 {
+		if own != (synth.Spec{}) || typ != "" || seed != 1 || base != 0 {
 			return m, p.errorf(n, "model %s: type, seed and sizes belong to a synthetic model; leave them out", name)
 		}
 		return m, nil
@@ -94,6 +97,9 @@ func (p matrixParser) model(name string, n *yaml.Node) (m Model, err error) {
 	spec.Seed, spec.Untied, spec.ZeroBiases = uint64(seed), own.Untied, own.ZeroBiases
 	if typ != "" {
 		spec.Type = typ
+	}
+	if base != 0 {
+		spec.RopeBase = float64(base)
 	}
 	if err := spec.Validate(); err != nil {
 		return m, p.errorf(n, "model %s: %v", name, err)
@@ -149,7 +155,7 @@ func (s *shelf) open(name string) (*opened, error) {
 	switch {
 	case m.Synth != nil:
 		path = filepath.Join(s.dir, name+".gguf")
-		tokenizer, err = path, synth.Write(path, *m.Synth)
+		tokenizer, err = path, engines.Synthesize(path, *m.Synth)
 	case m.Recode != "":
 		from := path
 		path = filepath.Join(s.dir, name+".gguf")

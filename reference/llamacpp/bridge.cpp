@@ -202,21 +202,49 @@ void ref_reset(ref_engine * e) {
     e->past = 0;
 }
 
-int ref_dequantize(const char * type, const void * raw, size_t raw_bytes, float * dst, int64_t n, ref_error * err) {
+// type_named finds a tensor type by ggml's name for it; GGML_TYPE_COUNT for none.
+static ggml_type type_named(const char * name) {
     for (int i = 0; i < GGML_TYPE_COUNT; i++) {
-        const ggml_type          t      = ggml_type(i);
-        const ggml_type_traits * traits = ggml_get_type_traits(t);
-        if (traits->type_name == nullptr || strcasecmp(traits->type_name, type) != 0) {
-            continue;
+        const char * own = ggml_get_type_traits(ggml_type(i))->type_name;
+        if (own != nullptr && strcasecmp(own, name) == 0) {
+            return ggml_type(i);
         }
-        if (traits->to_float == nullptr) {
-            return set_error(err, "ggml has no conversion of %s to float", type);
-        }
-        if (n % traits->blck_size != 0 || ggml_row_size(t, n) != raw_bytes) {
-            return set_error(err, "%zu bytes of %s are not %lld elements", raw_bytes, type, (long long) n);
-        }
-        traits->to_float(raw, dst, n);
-        return 0;
     }
-    return set_error(err, "ggml knows no tensor type %s", type);
+    return GGML_TYPE_COUNT;
+}
+
+// sized checks that so many bytes hold so many elements.
+static bool sized(ggml_type t, int64_t n, size_t raw_bytes) {
+    return n % ggml_blck_size(t) == 0 && ggml_row_size(t, n) == raw_bytes;
+}
+
+int ref_dequantize(const char * type, const void * raw, size_t raw_bytes, float * dst, int64_t n, ref_error * err) {
+    const ggml_type t = type_named(type);
+    if (t == GGML_TYPE_COUNT) {
+        return set_error(err, "ggml knows no tensor type %s", type);
+    }
+    const auto to_float = ggml_get_type_traits(t)->to_float;
+    if (to_float == nullptr) {
+        return set_error(err, "ggml has no conversion of %s to float", type);
+    }
+    if (!sized(t, n, raw_bytes)) {
+        return set_error(err, "%zu bytes of %s are not %lld elements", raw_bytes, type, (long long) n);
+    }
+    to_float(raw, dst, n);
+    return 0;
+}
+
+int ref_quantize(const char * type, const float * src, int64_t n, void * raw, size_t raw_bytes, ref_error * err) {
+    const ggml_type t = type_named(type);
+    if (t == GGML_TYPE_COUNT) {
+        return set_error(err, "ggml knows no tensor type %s", type);
+    }
+    if (!ggml_is_quantized(t) || ggml_get_type_traits(t)->from_float_ref == nullptr || ggml_quantize_requires_imatrix(t)) {
+        return set_error(err, "ggml does not quantise to %s from values alone", type);
+    }
+    if (!sized(t, n, raw_bytes)) {
+        return set_error(err, "%zu bytes of %s are not %lld elements", raw_bytes, type, (long long) n);
+    }
+    ggml_quantize_chunk(t, src, raw, 0, 1, n, nullptr);
+    return 0;
 }

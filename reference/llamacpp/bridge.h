@@ -115,6 +115,9 @@ int     ref_graph_input(ref_engine * e, int32_t node, ref_tensor * out, ref_erro
 // ggml's own decoding of a block format, by ggml's name for it ("q4_K"). raw_bytes must be n elements' worth.
 int ref_dequantize(const char * type, const void * raw, size_t raw_bytes, float * dst, int64_t n, ref_error * err);
 
+// ggml's own encoding, without an importance matrix. raw_bytes must be n elements' worth.
+int ref_quantize(const char * type, const float * src, int64_t n, void * raw, size_t raw_bytes, ref_error * err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,10 +5,10 @@ import (
 	"attndiff/traces/gguf/writer"
 )
 
-// Write writes the model to path with matrices of typ, one of [writer.Types].
-// The file appears only when it is complete, and equal inputs give equal
-// files.
-func Write(path string, from *gguf.File, typ string) error {
+// Write writes the model to path with matrices of typ; quantize may be nil for
+// one of [writer.Types]. The file appears only when it is complete, and equal
+// inputs give equal files.
+func Write(path string, from *gguf.File, typ string, quantize writer.Quantizer) error {
 	v, err := from.Vocab()
 	if err != nil {
 		return err
@@ -17,7 +17,8 @@ func Write(path string, from *gguf.File, typ string) error {
 		Name: from.Name, Hparams: from.Hparams, ContextLength: from.ContextLength, Type: typ, Tied: from.Output() == gguf.TokenEmbd,
 		Vocab: writer.Vocab{Tokens: v.Tokens, Types: v.Types, Merges: []string{v.Tokens[0] + " " + v.Tokens[1]},
 			BOS: v.BOS, EOS: v.EOS, Pad: gguf.NoToken},
-		Fill: func(p gguf.Part, first int, dst []float32) error { return fill(from, p, first, dst) },
+		Fill:     func(p gguf.Part, first int, dst []float32) error { return fill(from, p, first, dst) },
+		Quantize: quantize,
 	})
 }
 

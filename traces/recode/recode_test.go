@@ -19,7 +19,7 @@ func TestWrite(t *testing.T) {
 	for _, typ := range writer.Types() {
 		t.Run(typ, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "again.gguf")
-			if err := recode.Write(path, wide, typ); err != nil {
+			if err := recode.Write(path, wide, typ, nil); err != nil {
 				t.Fatal(err)
 			}
 			got, want := open(t, path), open(t, synthtest.Tiny(t, typ))
@@ -43,7 +43,7 @@ func TestWrite(t *testing.T) {
 				}
 			}
 			again := filepath.Join(t.TempDir(), "once-more.gguf")
-			if err := recode.Write(again, wide, typ); err != nil {
+			if err := recode.Write(again, wide, typ, nil); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(read(t, path), read(t, again)) {

@@ -22,7 +22,7 @@ type Spec struct {
 	Context  int // positions
 	RopeBase float64
 	RMSEps   float64
-	Type     string // of the matrices: F32, F16, BF16 or Q8_0
+	Type     string // of the matrices: F32, F16, BF16 or Q8_0, or a type that needs a quantiser
 	Seed     uint64
 
 	Untied     bool // an output.weight of its own
@@ -92,8 +92,8 @@ func (s Spec) Validate() error {
 	if !(s.RMSEps > 0 && s.RMSEps < 1) {
 		return fmt.Errorf("synthetic model: rms eps is %v; choose one between 0 and 1", s.RMSEps)
 	}
-	if !slices.Contains(writer.Types(), s.Type) {
-		return fmt.Errorf("synthetic model: type is %q; the types are %s", s.Type, strings.Join(writer.Types(), ", "))
+	if types := slices.Concat(writer.Types(), writer.QuantizedTypes()); !slices.Contains(types, s.Type) {
+		return fmt.Errorf("synthetic model: type is %q; the types are %s", s.Type, strings.Join(types, ", "))
 	}
 	if s.Type == "Q8_0" && (s.Embd%32 != 0 || s.FF%32 != 0) {
 		return fmt.Errorf("synthetic model: Q8_0 needs embd %d and ff %d to be multiples of 32", s.Embd, s.FF)
@@ -108,13 +108,18 @@ func (s Spec) hparams() trace.Hparams {
 		RopeFreqBase: s.RopeBase, RopeType: "neox", RMSEps: s.RMSEps}
 }
 
-// Write writes the model. Its memory does not grow with the model, and the
-// file appears only when it is complete.
-func Write(path string, s Spec) error {
+// Write writes the model, of a type that needs no quantiser. Its memory does not
+// grow with the model, and the file appears only when it is complete.
+func Write(path string, s Spec) error { return WriteQuantized(path, s, nil) }
+
+// WriteQuantized is [Write] for a model of any type.
+func WriteQuantized(path string, s Spec, quantize writer.Quantizer) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	return writer.WriteFile(path, s.Model())
+	m := s.Model()
+	m.Quantize = quantize
+	return writer.WriteFile(path, m)
 }
 
 // Model returns what [Write] writes, for whoever wants some of its values

@@ -160,7 +160,8 @@ func TestValidate(t *testing.T) {
 		{func(s *synth.Spec) { s.Embd = 130 }, "embd 130 must be a multiple of 4 heads"},
 		{func(s *synth.Spec) { s.Embd = 132 }, "even head size"},
 		{func(s *synth.Spec) { s.Type, s.FF = "Q8_0", 100 }, "multiples of 32"},
-		{func(s *synth.Spec) { s.Type = "Q4_K" }, "the types are F32, F16, BF16, Q8_0"},
+		{func(s *synth.Spec) { s.Type = "Q9" }, "the types are F32, F16, BF16, Q8_0"},
+		{func(s *synth.Spec) { s.Type = "Q4_K" }, "without ggml's quantiser"},
 		{func(s *synth.Spec) { s.RopeBase = math.NaN() }, "rope base is NaN"},
 		{func(s *synth.Spec) { s.RMSEps = 0 }, "rms eps is 0"},
 	} {

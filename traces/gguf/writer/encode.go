@@ -4,14 +4,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 
+	"attndiff/traces/gguf"
 	"attndiff/traces/half"
 )
 
-// encode appends values as stored in a tensor type. It refuses what a type
-// cannot hold, NaN and Inf and, for F16, what rounds to Inf: such a weight is
-// a mistake made earlier, and would surface as garbage much later.
-func encode(dst []byte, typ string, values []float32) ([]byte, error) {
+// A Quantizer encodes whole blocks of a tensor type ("Q4_K") into raw, which is
+// exactly as long as they are. It may be called from several goroutines.
+type Quantizer func(ggmlType string, values []float32, raw []byte) error
+
+// encode appends values as stored in a tensor type; types that are not encoded
+// here go to the quantizer. It refuses what a type cannot hold, NaN and Inf and,
+// for F16, what rounds to Inf: such a weight is a mistake made earlier, and
+// would surface as garbage much later.
+func encode(dst []byte, typ string, values []float32, quantize Quantizer) ([]byte, error) {
 	for i, v := range values {
 		if !(v-v == 0) {
 			return nil, fmt.Errorf("element %d is %v", i, v)
@@ -42,7 +49,16 @@ func encode(dst []byte, typ string, values []float32) ([]byte, error) {
 			}
 		}
 	default:
-		return nil, fmt.Errorf("type %q cannot be written; the types are F32, F16, BF16 and Q8_0", typ)
+		if quantize == nil {
+			return nil, fmt.Errorf("type %q cannot be encoded here; %s are", typ, strings.Join(Types(), ", "))
+		}
+		n, err := gguf.RowBytes(typ, len(values))
+		if err != nil {
+			return nil, err
+		}
+		at := len(dst)
+		dst = append(dst, make([]byte, n)...)
+		return dst, quantize(typ, values, dst[at:])
 	}
 	return dst, nil
 }

@@ -29,7 +29,7 @@ func TestQ8(t *testing.T) {
 		{"a scale that F16 rounds", block(1, 0.5), 0x2008, []int8{127, 64}},
 		{"too small for any scale", block(1e-38, -1e-38), 0, nil},
 	} {
-		got, err := encode(nil, "Q8_0", test.values)
+		got, err := encode(nil, "Q8_0", test.values, nil)
 		if err != nil || len(got) != 34 {
 			t.Fatalf("%s: %d bytes, %v", test.name, len(got), err)
 		}
@@ -58,9 +58,9 @@ func TestRefuses(t *testing.T) {
 		{"BF16", []float32{inf}, "element 0 is -Inf"},
 		{"F16", []float32{65519, 65520}, "element 1, 65520, is out of F16's range"},
 		{"Q8_0", block(1e7), "out of Q8_0's range"},
-		{"Q4_K", []float32{1}, "the types are F32, F16, BF16 and Q8_0"},
+		{"Q4_K", []float32{1}, "cannot be encoded here; F32, F16, BF16, Q8_0 are"},
 	} {
-		if _, err := encode(nil, test.typ, test.values); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := encode(nil, test.typ, test.values, nil); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.typ, err, test.want)
 		}
 	}
@@ -76,7 +76,7 @@ func BenchmarkEncode(b *testing.B) {
 			raw := make([]byte, 0, 4*len(values))
 			b.SetBytes(int64(4 * len(values)))
 			for b.Loop() {
-				if _, err := encode(raw, typ, values); err != nil {
+				if _, err := encode(raw, typ, values, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

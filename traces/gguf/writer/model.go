@@ -2,6 +2,8 @@ package writer
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ollama/ollama/fs/ggml"
 
@@ -14,7 +16,7 @@ type Model struct {
 	Name          string
 	Hparams       trace.Hparams // RopeType and KVType do not matter
 	ContextLength int
-	Type          string // of the matrices: F32, F16, BF16 or Q8_0; norms and biases are F32
+	Type          string // of the matrices, one of [Types] or [QuantizedTypes]; norms and biases are F32
 	Tied          bool   // no output.weight: logits come from the embedding
 	Vocab         Vocab
 
@@ -22,6 +24,8 @@ type Model struct {
 	// It is called from several goroutines, for different parts and for the
 	// stretches of one part in order.
 	Fill func(p gguf.Part, first int, dst []float32) error
+	// Quantize encodes [QuantizedTypes]; nil where none is asked for.
+	Quantize Quantizer
 }
 
 // Vocab is a byte-level BPE vocabulary.
@@ -36,34 +40,60 @@ type Vocab struct {
 	ChatTemplate string // Jinja; empty leaves the key out
 }
 
-// fileTypes are llama.h's enum llama_ftype, general.file_type.
-var fileTypes = map[string]uint32{"F32": 0, "F16": 1, "Q8_0": 7, "BF16": 32}
+// fileTypes are llama.h's enum llama_ftype, general.file_type: of the K-quants
+// the ones that use a type throughout ("MOSTLY_Q4_K_S").
+var fileTypes = map[string]uint32{"F32": 0, "F16": 1, "Q8_0": 7, "BF16": 32,
+	"Q4_0": 2, "Q4_1": 3, "Q5_0": 8, "Q5_1": 9, "Q4_K": 14, "Q5_K": 16, "Q6_K": 18}
+
+// fallbacks are the types of matrices whose rows are not whole blocks of 256, as
+// llama-quantize has them (llama-quant.cpp, llama_tensor_get_type): of n_embd
+// 896, Qwen2.5-0.5B's, nothing but ffn_down is a K-quant.
+var fallbacks = map[string]string{"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}
 
 // Types lists the types matrices can be written in.
 func Types() []string { return []string{"F32", "F16", "BF16", "Q8_0"} }
 
+// QuantizedTypes lists the types matrices can be written in with a [Quantizer].
+func QuantizedTypes() []string {
+	return []string{"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"}
+}
+
 // check refuses a model that would make a file nobody can open.
 func (m Model) check() error {
-	if _, ok := fileTypes[m.Type]; !ok {
-		return fmt.Errorf("type %q cannot be written; the types are F32, F16, BF16 and Q8_0", m.Type)
+	switch {
+	case slices.Contains(Types(), m.Type):
+	case !slices.Contains(QuantizedTypes(), m.Type):
+		return fmt.Errorf("type %q cannot be written; the types are %s", m.Type, strings.Join(slices.Concat(Types(), QuantizedTypes()), ", "))
+	case m.Quantize == nil:
+		return fmt.Errorf("type %q cannot be written without ggml's quantiser; %s can", m.Type, strings.Join(Types(), ", "))
 	}
 	if n := len(m.Vocab.Tokens); n != m.Hparams.NVocab || n != len(m.Vocab.Types) {
 		return fmt.Errorf("%d tokens with %d types for an embedding of %d rows", n, len(m.Vocab.Types), m.Hparams.NVocab)
 	}
+	asked := false
 	for _, p := range gguf.Parts(m.Hparams, m.Tied) {
-		if _, err := gguf.RowBytes(m.typeOf(p), p.Shape[len(p.Shape)-1]); err != nil {
+		typ := m.typeOf(p)
+		asked = asked || typ == m.Type
+		if _, err := gguf.RowBytes(typ, p.Shape[len(p.Shape)-1]); err != nil {
 			return fmt.Errorf("tensor %s: %w", p.Name, err)
 		}
+	}
+	if !asked {
+		_, err := gguf.RowBytes(m.Type, m.Hparams.NEmbd)
+		return fmt.Errorf("no matrix can be %s: %w", m.Type, err)
 	}
 	return nil
 }
 
 // typeOf returns the type a part is stored in.
 func (m Model) typeOf(p gguf.Part) string {
-	if p.Matrix() {
-		return m.Type
+	if !p.Matrix() {
+		return "F32"
 	}
-	return "F32"
+	if _, err := gguf.RowBytes(m.Type, p.Shape[len(p.Shape)-1]); err != nil && fallbacks[m.Type] != "" {
+		return fallbacks[m.Type]
+	}
+	return m.Type
 }
 
 // keys returns the metadata; fs/ggml sorts them and puts "qwen2." before the

@@ -67,16 +67,17 @@ func (m Model) writeTo(f *os.File) error {
 			shape[len(shape)-1-i] = uint64(n)
 		}
 		tensors = append(tensors, &ggml.Tensor{Name: p.Name, Kind: kind, Shape: shape,
-			WriterTo: stream{part: p, typ: typ, fill: m.Fill}})
+			WriterTo: stream{part: p, typ: typ, fill: m.Fill, quantize: m.Quantize}})
 	}
 	return ggml.WriteGGUF(f, m.keys(), tensors)
 }
 
 // stream yields one part's bytes a chunk at a time.
 type stream struct {
-	part gguf.Part
-	typ  string
-	fill func(gguf.Part, int, []float32) error
+	part     gguf.Part
+	typ      string
+	fill     func(gguf.Part, int, []float32) error
+	quantize Quantizer
 }
 
 // chunkElems bounds the elements held per tensor in flight. Blocks divide it,
@@ -94,7 +95,7 @@ func (s stream) WriteTo(w io.Writer) (written int64, err error) {
 	for first := 0; first < total; first += len(values) {
 		values = values[:min(len(values), total-first)]
 		if err = s.fill(s.part, first, values); err == nil {
-			raw, err = encode(raw[:0], s.typ, values)
+			raw, err = encode(raw[:0], s.typ, values, s.quantize)
 		}
 		if err != nil {
 			return written, fmt.Errorf("tensor %s from element %d on: %w", s.part.Name, first, err)

@@ -46,12 +46,15 @@ func TestWriteFile(t *testing.T) {
 // TestFailures expects an error and the folder as it was.
 func TestFailures(t *testing.T) {
 	broken := errors.New("no more weights")
+	nothing := func(string, []float32, []byte) error { return nil }
 	for _, test := range []struct {
 		name   string
 		change func(*Model)
 		want   string
 	}{
-		{"type", func(m *Model) { m.Type = "Q4_0" }, `type "Q4_0" cannot be written`},
+		{"type", func(m *Model) { m.Type = "Q9" }, `type "Q9" cannot be written`},
+		{"quantiser", func(m *Model) { m.Type = "Q4_0" }, `type "Q4_0" cannot be written without ggml's quantiser`},
+		{"rows", func(m *Model) { m.Type, m.Quantize = "Q4_K", nothing }, "no matrix can be Q4_K: Q4_K needs rows of a multiple of 256"},
 		{"vocabulary", func(m *Model) { m.Vocab.Types = nil }, "3 tokens with 0 types for an embedding of 3 rows"},
 		{"blocks", func(m *Model) { m.Type, m.Hparams.NFF = "Q8_0", 40 }, "tensor blk.0.ffn_down.weight: Q8_0 needs rows of a multiple of 32"},
 		{"source", func(m *Model) {

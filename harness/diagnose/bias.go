@@ -32,6 +32,18 @@ func addsBias(m Model) oracle.Variant {
 	}}
 }
 
+// withBias is a result made anew of a recording, read as it lies, and the bias.
+func withBias(m Model, input func(of tap.Key) tap.Tap, f func(x, b float64) float64) oracle.Variant {
+	return oracle.Variant{Result: func(of tap.Key, y oracle.Rows, _ tap.Dims, fetch oracle.Fetch) (oracle.Rows, error) {
+		b := m.Vector(biasName(of))
+		x, err := fetch(tap.At(of.Step, of.Layer, input(of)))
+		if err != nil || len(b) == 0 || len(x.V) < len(y.V) {
+			return oracle.Rows{}, oracle.ErrNotApplicable
+		}
+		return noisier(mapped(y, func(i int, _ float64) float64 { return f(x.V[i], b[i%len(b)]) }), 4*f32), nil
+	}}
+}
+
 // biasMistakes are the mistakes people make in the biases of Q, K and V.
 func biasMistakes(m Model) []Hypothesis {
 	d := m.Dims
@@ -93,7 +105,7 @@ func biasMistakes(m Model) []Hypothesis {
 		func(j int) int { return j/d.D*d.D + j%d.D%half*2 + j%d.D/half })
 	index("bias-one-ahead", "channel j gets element j+1 of the bias", func(j int) int { return j + 1 })
 	index("bias-one-behind", "channel j gets element j-1 of the bias", func(j int) int { return j - 1 })
-	return append(append(out, biasRowMistakes()...), biasInputMistakes()...)
+	return append(append(out, biasRowMistakes()...), biasInputMistakes(m)...)
 }
 
 // biasRowMistakes leave tokens without their bias.
@@ -125,7 +137,7 @@ func biasRowMistakes() []Hypothesis {
 }
 
 // biasInputMistakes add the bias to something else.
-func biasInputMistakes() []Hypothesis {
+func biasInputMistakes(m Model) []Hypothesis {
 	input := func(id, title, fix string, taps []tap.Tap, v oracle.Variant) Hypothesis {
 		return Hypothesis{ID: id, Aspect: "input", Taps: taps, Title: title, Fix: fix, Variant: v}
 	}
@@ -138,6 +150,10 @@ func biasInputMistakes() []Hypothesis {
 		input("bias-on-k-proj", "the bias is added to k_proj", fix, []tap.Tap{tap.VBias}, reads(tapOf(tap.KProj))),
 		input("bias-on-v-proj", "the bias is added to v_proj", fix, []tap.Tap{tap.KBias}, reads(tapOf(tap.VProj))),
 		input("bias-on-layer-before", "the bias is added to the layer before's projection", fix, biasTaps, reads(layersBack(1))),
+		{ID: "bias-multiplied", Aspect: whole, Taps: biasTaps, Title: "the projection is multiplied by the bias", Fix: "Add the bias.",
+			Variant: withBias(m, func(of tap.Key) tap.Tap { return of.Tap - 1 }, func(x, b float64) float64 { return x * b })},
+		{ID: "bias-on-q-proj", Aspect: whole, Taps: []tap.Tap{tap.KBias, tap.VBias}, Title: "the bias is added to q_proj, read as rows of the KV width", Fix: fix,
+			Variant: withBias(m, func(tap.Key) tap.Tap { return tap.QProj }, func(x, b float64) float64 { return x + b })},
 		input("bias-alone", "the projection is lost and the bias alone is passed on", fix, biasTaps,
 			feedsAll(func(x oracle.Rows, _ tap.Dims) oracle.Rows { return zeroWhere(x, func(int) bool { return true }) })),
 	}

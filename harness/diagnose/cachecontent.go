@@ -167,6 +167,15 @@ func cacheTypeMistakes(m Model) []Hypothesis {
 			"f16 ends at 65504: scale in f32, or not at all.",
 			func(v float64) float64 { return float64(half.RoundF16(float32(v*by))) / by })
 	}
+	for _, limit := range []float64{1, 2, 4, 8, 16, 32, 64, 127, 128, 240, 448} {
+		stored(fmt.Sprintf("cache-clamped-at-%g", limit), fmt.Sprintf("values are clamped to -%g and %g before they are stored", limit, limit),
+			"The cache's type holds them as they are: do not clamp.", func(v float64) float64 { return math.Max(-limit, math.Min(limit, v)) })
+	}
+	for e := 3; e <= 10; e++ {
+		by := math.Ldexp(1, e)
+		stored(fmt.Sprintf("cache-fixed-point-of-1/%g", by), fmt.Sprintf("values are rounded to multiples of 1/%g before they are stored", by), round,
+			func(v float64) float64 { return math.RoundToEven(v*by) / by })
+	}
 	scale := m.Right.ScoreScale
 	stored("cache-scaled-by-score-scale", "values are scaled by 1/sqrt(head_dim) before they are stored",
 		"Scale once, in the softmax.", func(v float64) float64 { return v * scale })

@@ -8,6 +8,7 @@ import (
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/tap"
+	"attndiff/traces/trace"
 )
 
 // TestCatalogue writes mistakes out by hand, from an op's inputs, and asks which
@@ -65,6 +66,25 @@ func TestCatalogue(t *testing.T) {
 			return out
 		}
 	}
+	// normed divides each row of the stream by what is made of it and the weight.
+	normed := func(divisor func(x, w []float64) float64) func(*exhibit) []float64 {
+		return func(x *exhibit) []float64 {
+			in := tap.At(x.key.Step, x.key.Layer, tap.FFNInp)
+			if x.key.Tap == tap.AttnNorm {
+				in = stream(x.key.Step, x.key.Layer)
+			}
+			rows, _ := l.Float64(in, nil)
+			w := l.vectors[layerName(tensorOf[x.key.Tap], x.key.Layer)]
+			out := slices.Clone(rows)
+			for lo := 0; lo < len(rows); lo += 32 {
+				by := divisor(rows[lo:lo+32], w)
+				for e := range 32 {
+					out[lo+e] *= w[e] / by
+				}
+			}
+			return out
+		}
+	}
 	seen := func(x *exhibit, t, c int) bool { return c <= x.dims.P+t }
 	causal := func(f func(x *exhibit, h, t, c int, z float64) float64) func(*exhibit, int, int, int, float64) float64 {
 		return func(x *exhibit, h, t, c int, kq float64) float64 {
@@ -96,6 +116,57 @@ func TestCatalogue(t *testing.T) {
 		})},
 		{"rope-heads-of-16", tap.KRope, rotated(16, func(a, b float64, p, i int) (float64, float64) {
 			return plain(a, b, float64(p)*math.Pow(right.RopeBase, -2*float64(i)/16))
+		})},
+		{"norm-weight-in-sum", tap.AttnNorm, normed(func(x, w []float64) float64 {
+			sum := 0.0
+			for e, v := range x {
+				sum += v * w[e] * v * w[e]
+			}
+			return math.Sqrt(sum/32 + 1e-6)
+		})},
+		{"norm-factor-in-bf16", tap.FFNNorm, normed(func(x, _ []float64) float64 {
+			sum := 0.0
+			for _, v := range x {
+				sum += v * v
+			}
+			return 1 / formats[2].nearest(1/math.Sqrt(sum/32+1e-6))
+		})},
+		{"residual-of-first-token", tap.FFNInp, func(x *exhibit) []float64 {
+			branch, skip := read(x, tap.AttnOut), x.want
+			out := make([]float64, len(branch))
+			for i := range out {
+				out[i] = branch[i] + skip[i%32] - branch[i%32]
+			}
+			return out
+		}},
+		{"gqa-groups-one-head-longer", tap.KQ, func(x *exhibit) []float64 {
+			q, k, cells := read(x, tap.QRope), read(x, tap.KCache), x.width()
+			out := make([]float64, len(x.want))
+			for i := range out {
+				h, tok, c := i/cells/x.dims.T, i/cells%x.dims.T, i%cells
+				for d := range 8 {
+					out[i] += q[(tok*4+h)*8+d] * k[(c*2+h/3)*8+d]
+				}
+			}
+			return out
+		}},
+		{"bias-multiplied", tap.QBias, each(func(x *exhibit, i int) float64 {
+			return read(x, tap.QProj)[i] * l.vectors[layerName("blk.%d.attn_q.bias", x.key.Layer)][i%32]
+		})},
+		{"bias-on-q-proj", tap.VBias, each(func(x *exhibit, i int) float64 {
+			return read(x, tap.QProj)[i] + l.vectors[layerName("blk.%d.attn_v.bias", x.key.Layer)][i%16]
+		})},
+		{"cache-clamped-at-1", tap.KCache, each(func(x *exhibit, i int) float64 {
+			if i < x.base {
+				return x.want[i]
+			}
+			return math.Max(-1, math.Min(1, x.want[i]))
+		})},
+		{"cache-fixed-point-of-1/16", tap.VCache, each(func(x *exhibit, i int) float64 {
+			if i < x.base {
+				return x.want[i]
+			}
+			return math.Round(x.want[i]*16) / 16
 		})},
 		{"scores-masked-early-with--1e+09", tap.KQ, each(func(x *exhibit, i int) float64 {
 			if !seen(x, i/x.width()%x.dims.T, i%x.width()) {
@@ -268,5 +339,15 @@ func TestStandsOut(t *testing.T) {
 		if got := c.standsOut(outcome{residual: tt.right}); got != tt.want {
 			t.Errorf("residual %g beside %g: %v", tt.residual, tt.right, got)
 		}
+	}
+}
+
+// A row of zeros is met by zeros also where the allowance has no end: nothing
+// finite says how far off the op may be.
+func TestCompareZeros(t *testing.T) {
+	zeros := oracle.Value{Shape: []int{2, 2}, Data: []float64{0, 0, math.Inf(1), 3}, Noise: make([]float64, 4)}
+	r := recording{key: tap.At(0, 0, tap.KQSoftMax), got: zeros.Data, dtype: trace.F32, allowance: math.Inf(1), right: zeros}
+	if c, ok := compare(r, zeros); !ok || !c.within {
+		t.Errorf("ok %v, within %v", ok, c.within)
 	}
 }

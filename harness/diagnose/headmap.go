@@ -29,6 +29,9 @@ func headMapMistakes(Model) []Hypothesis {
 		heads("gqa-no-groups", "query head h reads KV head h, as without groups; heads beyond the last read the last", groups,
 			func(h, _, _ int) int { return h }),
 		heads("gqa-next-head", "each group reads the KV head after its own", groups, func(h, n, kv int) int { return (h/(n/kv) + 1) % kv }),
+		heads("gqa-one-head-early", "groups begin one query head early, the first is one shorter and the last one longer", groups, func(h, n, kv int) int { return (h + 1) / (n / kv) }),
+		heads("gqa-groups-one-head-longer", "groups are taken to be one query head wider than they are", groups, func(h, n, kv int) int { return h / (n/kv + 1) }),
+		heads("gqa-groups-one-head-shorter", "groups are taken to be one query head narrower than they are", groups, func(h, n, kv int) int { return h / max(n/kv-1, 1) }),
 		heads("gqa-shifted", "groups begin one query head late", groups, func(h, n, kv int) int { return (h + n - 1) % n / (n / kv) }),
 		heads("gqa-shifted-early", "groups begin one query head early", groups, func(h, n, kv int) int { return (h + 1) % n / (n / kv) }),
 	}

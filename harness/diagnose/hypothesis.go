@@ -43,7 +43,7 @@ type Model struct {
 var families = []func(Model) []Hypothesis{
 	absentMistakes,
 	embeddingMistakes,
-	normMistakes, normInputMistakes, normSumMistakes,
+	normMistakes, normInputMistakes, normSumMistakes, normFactorMistakes,
 	matrixMistakes, operandMistakes, productMistakes,
 	biasMistakes,
 	rotationMistakes, rotationHeadMistakes, angleMistakes,

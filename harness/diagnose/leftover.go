@@ -88,6 +88,17 @@ func coverageMistakes(Model) []Hypothesis {
 	}
 	add("last-token-unwritten", "the last token's row is not written", grid, func(i, w, n int) bool { return i/w == n/w-1 })
 	add("first-token-only-written", "only the first token's row is written", grid, func(i, w, _ int) bool { return i >= w })
+	out = append(out, Hypothesis{ID: "last-token-in-first-row", Aspect: "coverage", Taps: taps, Leaves: true,
+		Title: "only the last token is computed, and its row is the first", Fix: "Compute all rows of the step, each in its place.",
+		Variant: yields(func(y oracle.Rows, d tap.Dims) oracle.Rows {
+			width := len(y.V) / max(d.T, 1)
+			return permuted(y, func(i int) int {
+				if i >= width {
+					return -1
+				}
+				return len(y.V) - width + i
+			})
+		})})
 	add("last-channel-unwritten", "each row's last channel is not written", grid, func(i, w, _ int) bool { return i%w == w-1 })
 	return out
 }

@@ -46,6 +46,17 @@ func residualMistakes(m Model) []Hypothesis {
 	before := func(t tap.Tap) func(of, in tap.Key) tap.Key {
 		return func(of, _ tap.Key) tap.Key { return tap.At(of.Step, layerOrNone(of.Layer-1), t) }
 	}
+	// row adds another token's row of the branch or of the stream.
+	row := func(id, title string, ofBranch bool, from func(t, n int) int) Hypothesis {
+		return Hypothesis{ID: id, Aspect: "row", Taps: both, Title: title, Fix: "Add row t of the branch to row t of the stream.",
+			Variant: oracle.Variant{Feed: func(_, in tap.Key, x oracle.Rows, d tap.Dims) oracle.Rows {
+				if branch(in.Tap) != ofBranch {
+					return x
+				}
+				return permuted(x, func(i int) int { return from(i/x.Width, d.T)*x.Width + i%x.Width })
+			}}}
+	}
+	first, last := func(int, int) int { return 0 }, func(_, n int) int { return n - 1 }
 	embedding := func(of, _ tap.Key) tap.Key { return tap.At(of.Step, tap.NoLayer, tap.InpEmbd) }
 	extra := func(id, title string, taps []tap.Tap, other func(of tap.Key) tap.Key) Hypothesis {
 		return Hypothesis{ID: id, Aspect: "extra", Taps: taps, Title: title, Fix: sum, Variant: adds(other)}
@@ -80,6 +91,10 @@ func residualMistakes(m Model) []Hypothesis {
 		skip("residual-from-layer-before", "the residual is the stream that entered the layer before", attn,
 			func(of, _ tap.Key) tap.Key { return stream(of.Step, layerOrNone(of.Layer-1)) }),
 		skip("residual-from-ffn-out-before", "the residual is ffn_out of the layer before", attn, before(tap.FFNOut)),
+		row("residual-of-first-token", "every token adds the stream of the step's first one", false, first),
+		row("residual-of-last-token", "every token adds the stream of the step's last one", false, last),
+		row("branch-of-first-token", "every token adds the branch of the step's first one", true, first),
+		row("branch-of-last-token", "every token adds the branch of the step's last one", true, last),
 		added("branch-is-kqv", "kqv is added instead of attn_out: the output projection is left out", attn, tapOf(tap.KQV)),
 		added("branch-of-layer-before", "the layer before's branch is added", both, func(of, in tap.Key) tap.Key {
 			return tap.At(of.Step, layerOrNone(of.Layer-1), in.Tap)

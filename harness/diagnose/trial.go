@@ -130,15 +130,24 @@ func compare(r recording, want oracle.Value) (c comparison, ok bool) {
 				return c, false
 			}
 		}
-		limit := math.Max(r.allowance*row.energy, row.noise)
+		limit := math.Max(r.allowed(row.energy), row.noise)
 		c.within = c.within && row.err <= rowConfidence*limit
 		c.add(row)
 	}
 	if float64(c.met) > luck*float64(c.open) {
 		c.err, c.energy = c.err+c.metEnergy, c.energy+c.metEnergy
 	}
-	c.within = c.within && c.err <= math.Max(r.allowance*c.energy, oracle.Confidence*c.noise) && c.err <= blur*c.energy
+	c.within = c.within && c.err <= math.Max(r.allowed(c.energy), oracle.Confidence*c.noise) && c.err <= blur*c.energy
 	return c, true
+}
+
+// allowed is the squared error that the allowance grants values of so much
+// energy: none where there is none, however wide it is.
+func (r *recording) allowed(energy float64) float64 {
+	if energy == 0 {
+		return 0
+	}
+	return r.allowance * energy
 }
 
 // element adds one element to the sums; false when it rules the variant out.

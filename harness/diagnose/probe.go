@@ -80,13 +80,13 @@ func (e *experiment) examine(d *Diagnosis) {
 	if c.Grade != Whole || d.Cause.Status == Likely && e.within(d.Cause.Residual) {
 		return
 	}
-	status := Likely
-	if c.Names {
-		status = Proven
-	}
 	next, residual := d.Cause.RunnerUp, d.Cause.RunnerUpResidual
 	if d.Cause.Status == Likely {
 		next, residual = d.Cause.ID, d.Cause.Residual
+	}
+	status := Likely
+	if c.Names && !(residual <= separation*c.Residual) {
+		status = Proven
 	}
 	d.Cause = Cause{ID: c.Kind, Title: c.Title, Status: status, Residual: c.Residual, RunnerUp: next, RunnerUpResidual: residual}
 	d.Fix, d.Equal = c.Fix, nil

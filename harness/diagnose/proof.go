@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -30,7 +31,7 @@ func (p proof) whole() bool {
 
 // workOfProof bounds how many nanoseconds of one core holding a cause against
 // what the sample left out may take.
-const workOfProof = 4e9
+const workOfProof = 1e9
 
 // prove holds a cause that reproduces the sample against the whole op.
 func (e *experiment) prove(c *candidate) (p proof, err error) {
@@ -57,25 +58,23 @@ func (e *experiment) prove(c *candidate) (p proof, err error) {
 			p.failed = append(p.failed, rest[i].Key)
 		}
 	}
+	slices.SortFunc(p.failed, tap.Key.Compare)
 	return p, err
 }
 
-// affordable spreads the work there may be evenly over recordings.
+// affordable are as many recordings as there may be work for, the cheapest first.
 func (e *experiment) affordable(list []verdict.Tap) []verdict.Tap {
 	const passes = 2 // the op as it should be, and as it was done
-	total := 0.0
-	for _, t := range list {
-		total += passes * float64(e.bench.cost(t.Key, t.Inputs, t.Composed))
+	cost := func(t verdict.Tap) int { return passes * e.bench.cost(t.Key, t.Inputs, t.Composed) }
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b verdict.Tap) int { return cmp.Compare(cost(a), cost(b)) })
+	work := 0
+	for i, t := range list {
+		if work += cost(t); work > workOfProof {
+			return list[:i]
+		}
 	}
-	every := int(math.Ceil(total / workOfProof))
-	if every <= 1 {
-		return list
-	}
-	var kept []verdict.Tap
-	for part := range slices.Chunk(list, every) {
-		kept = append(kept, part[len(part)-1])
-	}
-	return kept
+	return list
 }
 
 // evidence says what the proof lacks.
@@ -94,7 +93,7 @@ func (p proof) evidence() []string {
 			p.told, p.open))
 	}
 	if p.held < p.rest {
-		out = append(out, fmt.Sprintf("held against %d of the %d other wrong recordings, spread over the run", p.held, p.rest))
+		out = append(out, fmt.Sprintf("held against %d of the %d other wrong recordings, the smallest", p.held, p.rest))
 	}
 	return out
 }

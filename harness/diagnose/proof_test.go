@@ -98,6 +98,13 @@ func TestProven(t *testing.T) {
 				v[0], v[len(v)-1] = v[len(v)-1], v[0]+0.25
 			}
 		}, "scale-missing", Likely, "does not reproduce 3 of the other"},
+		{"what only a probe knows", tap.AttnOut, nil, func(k tap.Key, v []float64) {
+			if k.Tap == tap.AttnOut {
+				for i, x := range v {
+					v[i] = formats[2].truncated(x)
+				}
+			}
+		}, "truncated-bf16", Proven, ""},
 		{"NaN made zero", tap.FFNSwiglu, nil, func(k tap.Key, v []float64) {
 			switch {
 			case k.Tap == tap.FFNUp && k.Layer == 0:

@@ -31,13 +31,20 @@ type App struct {
 	args []string // the command line that runs, the command's name first
 }
 
+// launcherVariable holds the start of a command line, words split at spaces,
+// that workers are started under: a checker or debugger that must see the
+// engine's own process ("compute-sanitizer --tool memcheck"). What it says on
+// standard output is lost, and it has to leave descriptors 3 and 4 open.
+const launcherVariable = "ATTNDIFF_LAUNCHER"
+
 // New returns the surroundings of a real process.
 func New(open session.Opener) *App {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	return &App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Open: open, Worker: []string{self, "worker"}}
+	return &App{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Open: open,
+		Worker: append(strings.Fields(os.Getenv(launcherVariable)), self, "worker")}
 }
 
 // command is one word after attndiff.

@@ -188,18 +188,21 @@ CONTROLS = {"memcheck": "cache-row-off-by-one", "racecheck": "norm-barrier-missi
 def check(work, tool, path="", fault=""):
     """One of NVIDIA's checkers over a recording, which must be clean, or not if a
     fault is planted. The device's own checks are off: they fill memory, and
-    initcheck is to see what nobody wrote."""
+    initcheck is to see what nobody wrote. The checker starts the engine's process
+    itself: it does not follow Go's way of starting one."""
     program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    command = ["nice", program, "--tool", tool, "--target-processes", "all", ATTNDIFF, "record", "--engine", GPU,
-               "--prompt", "haiku", "--steps", "2", "--timeout", "4m", *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
-    status, out, err, seconds = run([*command, "--out", os.path.join(work, f"{tool}-{path}{fault}.safetensors")], 240, ATTNDIFF_CUDA_CHECKS="off")
-    text = out + err
+    name = os.path.join(work, f"{tool}-{path}{fault}")
+    command = [ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", "2", "--timeout", "4m", "--out", name + ".safetensors",
+               *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
+    status, out, err, seconds = run(["nice", *command], 240, ATTNDIFF_CUDA_CHECKS="off",
+                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} --log-file {name}.log")
+    text = open(name + ".log").read() if os.path.exists(name + ".log") else ""
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-    clean = bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)
+    clean = status == 0 and bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)
     result = {"tool": f"{tool} {path or fault}".strip(), "exit": status, "seconds": seconds, "summaries": summaries}
     if fault:
         return {**result, "sees": bool(summaries) and not clean}
-    return {**result, "clean": clean, "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(text, 5)}
+    return {**result, "clean": clean, "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(out + err, 5)}
 
 
 def start_beside(r):

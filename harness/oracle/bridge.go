@@ -96,6 +96,23 @@ func (o *Oracle) gap(reqs []Request) []Request {
 	return missing
 }
 
+// GapCost is how many multiplications it takes to recompute what the requests
+// read, directly or not, and their sides did not record: those of matrix
+// products, beside which other ops cost little.
+func (o *Oracle) GapCost(reqs []Request) float64 {
+	cost := 0.0
+	for _, r := range o.gap(reqs) {
+		d := r.Side.trace.Dims(r.Key.Step)
+		switch shape, product := o.weights.Shape(weightOf(r.Key)); {
+		case r.Key.Tap == tap.KQ || r.Key.Tap == tap.KQV:
+			cost += float64(d.T) * float64(d.C()) * float64(d.H*d.D)
+		case product:
+			cost += float64(d.T) * float64(shape[0]) * float64(shape[1])
+		}
+	}
+	return cost
+}
+
 // stage orders keys of several steps by layer.
 func stage(k tap.Key) int {
 	switch {

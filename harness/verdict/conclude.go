@@ -55,10 +55,11 @@ func (j *judge) conclude(taps []Tap) *Result {
 	for i := range taps {
 		t := &taps[i]
 		upstream := slices.ContainsFunc(t.Inputs, func(k tap.Key) bool { return tainted[k] })
-		if j.oracle == nil {
+		alone := j.oracle == nil || t.Far
+		if alone {
 			upstream = j.inherits(t.Key, tainted)
 		}
-		if j.oracle == nil && t.Status == OK {
+		if alone && t.Status == OK {
 			j.driftOnly(t, upstream)
 		}
 		if upstream && t.Status == OK && t.HasDrift && !(t.Drift.NMSE <= t.Allowance) {
@@ -110,18 +111,15 @@ func notes(r *Result) []string {
 	if !r.Oracle {
 		out = append(out, "drift alone was judged: with --model each op is recomputed and judged by itself")
 	}
+	if far := names(r.Taps, func(t Tap) bool { return t.Far }); far != "" {
+		out = append(out, far+" judged by drift alone: too much was not recorded before to be recomputed for this many tokens")
+	}
 	for status, text := range map[Status]string{
 		NoOracle: "the oracle does not speak this model's semantics at %s; ours is not judged there",
 		Missing:  "ours did not record %s and nothing recorded after it could stand in",
 	} {
-		var names []string
-		for _, t := range r.Taps {
-			if t.Status == status && !slices.Contains(names, t.Key.Tap.String()) {
-				names = append(names, t.Key.Tap.String())
-			}
-		}
-		if names != nil {
-			out = append(out, fmt.Sprintf(text, strings.Join(names, ", ")))
+		if of := names(r.Taps, func(t Tap) bool { return t.Status == status }); of != "" {
+			out = append(out, fmt.Sprintf(text, of))
 		}
 	}
 	slices.Sort(out)
@@ -129,4 +127,15 @@ func notes(r *Result) []string {
 		out = append([]string{r.Unexplained.Why}, out...)
 	}
 	return out
+}
+
+// names lists the taps of those recordings that a condition holds for.
+func names(taps []Tap, holds func(Tap) bool) string {
+	var of []string
+	for _, t := range taps {
+		if holds(t) && !slices.Contains(of, t.Key.Tap.String()) {
+			of = append(of, t.Key.Tap.String())
+		}
+	}
+	return strings.Join(of, ", ")
 }

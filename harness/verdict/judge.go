@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -24,7 +25,15 @@ type Options struct {
 	// Stop, when set, is asked before each piece of work, from any goroutine;
 	// an error ends the judgement with it.
 	Stop func() error
+	// Reach is how many multiplications may go into recomputing what was not
+	// recorded before a tap ([oracle.Oracle.GapCost]); 0 for [DefaultReach].
+	Reach float64
 }
+
+// DefaultReach is a minute or two of a core. Whole layers that were not recorded
+// cost more than that for a long prompt, and across so many ops a composition
+// allows so much that it says little more than drift does.
+const DefaultReach = 2e11
 
 // stopped returns the error that the judgement is to end with.
 func (o *Options) stopped() error {
@@ -50,7 +59,8 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith)}
+	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith),
+		reach: cmp.Or(opt.Reach, DefaultReach)}
 	if model != nil {
 		j.hp, j.weights = model.Hparams, oracle.GGUF(model)
 		for _, r := range []*trace.Reader{ref, ours} {
@@ -93,6 +103,7 @@ type judge struct {
 	refArith          oracle.Arithmetic
 	oursArith         oracle.Arithmetic
 	growth            growth
+	reach             float64
 }
 
 // oursHas reports whether ours recorded k in the shape the model calls for.
@@ -187,6 +198,12 @@ func (j *judge) batch(keys []tap.Key) ([]Tap, error) {
 		if j.comparable(r.Key) {
 			reqs = append(reqs, oracle.Request{Side: j.refSide, Key: r.Key})
 		}
+	}
+	if j.oracle.GapCost(reqs) > j.reach {
+		for i := range taps {
+			taps[i].Far = true
+		}
+		return taps, nil
 	}
 	values, err := j.oracle.Eval(reqs)
 	if err != nil {

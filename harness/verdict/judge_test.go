@@ -3,6 +3,7 @@ package verdict
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"attndiff/harness/oracle"
@@ -195,6 +196,45 @@ func TestJudgeGaps(t *testing.T) {
 			}
 			if groups := r.Wrong(); len(groups) != 1 {
 				t.Fatalf("%d wrong ops, want kqv alone", len(groups))
+			}
+		})
+	}
+}
+
+// TestJudgeReach: across a gap that costs too much to recompute drift alone
+// judges, and the verdict says so; what is near is judged as ever.
+func TestJudgeReach(t *testing.T) {
+	model := tinyModel(t)
+	right := oracle.Default(model.Hparams)
+	honest := func(tap.Key) oracle.Semantics { return right }
+	ref := forward(t, model, honest, nil).Write(t, nil)
+	firstLayer := func(k tap.Key) bool { return k.Layer == 0 || !k.Tap.PerLayer() }
+	wrongDown := func(k tap.Key) oracle.Semantics { // where no tap was recorded
+		s := right
+		if k.Tap == tap.FFNSwiglu && k.Layer == 1 {
+			s.Activation = func(g float64) float64 { return max(g, 0) }
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		sem   func(tap.Key) oracle.Semantics
+		first tap.Tap // 0 for parity
+	}{"clean": {honest, 0}, "wrong in between": {wrongDown, tap.ResultNorm}} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Judge(ref, forward(t, model, c.sem, nil).Write(t, firstLayer), model, Options{Reach: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first := r.First; (first != nil) != (c.first != 0) || first != nil && (first.Key.Tap != c.first || !first.Far) {
+				t.Errorf("first %+v, want %s", first, c.first)
+			}
+			for _, x := range r.Taps {
+				if far := x.Key.Tap == tap.ResultNorm; x.Far != far || far != math.IsNaN(x.OpOurs) {
+					t.Errorf("%s: far %v, op_ours %g", x.Key, x.Far, x.OpOurs)
+				}
+			}
+			if !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.HasPrefix(n, "result_norm judged by drift alone") }) {
+				t.Errorf("notes %q", r.Notes)
 			}
 		})
 	}

@@ -76,6 +76,10 @@ type Tap struct {
 	// of it, could not be judged.
 	Blind bool
 
+	// Far is set where too much was not recorded before the tap to be recomputed
+	// ([Options.Reach]): drift alone judges it.
+	Far bool
+
 	Inputs   []tap.Key // recordings the oracle was computed from
 	Composed []tap.Tap // taps in between that ours did not record, recomputed on the way
 	Why      string    // one sentence, when Status is not OK: what rule broke, with its numbers

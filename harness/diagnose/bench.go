@@ -90,7 +90,7 @@ func newExperiment(b *Bench, group []verdict.Tap) (*experiment, error) {
 	e := &experiment{bench: b, tap: group[0].Key.Tap, oracle: oracle.New(b.weights, hp, oracle.Default(hp))}
 	var right []verdict.Tap
 	for _, t := range b.Result.Taps {
-		if t.Key.Tap == e.tap && (t.Status == verdict.OK || t.Status == verdict.Inherited) {
+		if t.Key.Tap == e.tap && !t.Far && (t.Status == verdict.OK || t.Status == verdict.Inherited) {
 			right = append(right, t)
 		}
 	}

@@ -23,7 +23,8 @@ func Run(b Bench) ([]Diagnosis, error) {
 		if odd != nil {
 			out = append(out, *odd)
 		}
-		if odd != nil || b.Model == nil {
+		group = slices.DeleteFunc(slices.Clone(group), func(t verdict.Tap) bool { return t.Far })
+		if odd != nil || b.Model == nil || len(group) == 0 {
 			continue // drift alone was judged: nothing can be recomputed
 		}
 		d, err := b.one(group)

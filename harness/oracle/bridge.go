@@ -9,7 +9,8 @@ import (
 
 // fetch loads a recording or recomputes it for the sake of above. A variant
 // may have an op read what is computed from that op's own result; where the
-// result is not recorded there is nothing to start from.
+// result is not recorded there is nothing to start from. Nor is it tried where
+// more than [Reach] was not recorded.
 func (o *Oracle) fetch(s *Side, k tap.Key, above *evaluation) (derived, error) {
 	if s.has(k) {
 		return s.load(k)
@@ -21,6 +22,9 @@ func (o *Oracle) fetch(s *Side, k tap.Key, above *evaluation) (derived, error) {
 		if e.k == k {
 			return derived{}, ErrNotApplicable
 		}
+	}
+	if asked := above != nil && above.above == nil; asked && !o.variant.none() && o.GapCost([]Request{{s, k}}) > o.reach {
+		return derived{}, ErrNotApplicable
 	}
 	var d derived
 	var err error

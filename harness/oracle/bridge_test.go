@@ -167,6 +167,31 @@ func TestVariantInACircle(t *testing.T) {
 	}
 }
 
+// TestVariantFarAway: a variant that reads what would take too long to recompute
+// is not applicable; what is near is.
+func TestVariantFarAway(t *testing.T) {
+	o, run := exactRun(t)
+	run.keep = func(k tap.Key) bool { return k.Tap == tap.LOut && k.Layer == 0 }
+	last := tap.At(0, run.meta.Hparams.NLayer-1, tap.LOut)
+	for _, of := range []struct {
+		reads tap.Key
+		reach float64
+		want  error
+	}{{last, 1, ErrNotApplicable}, {last, Reach, nil}, {tap.At(0, 0, tap.LOut), 1, nil}} {
+		v := Variant{Read: func(at, in tap.Key) tap.Key {
+			if at.Tap == tap.ResultNorm {
+				return of.reads
+			}
+			return in
+		}}
+		far := o.With(v)
+		far.reach = of.reach
+		if _, err := far.Eval([]Request{{NewSide(run, PlainF32, nil), tap.At(0, 0, tap.ResultNorm)}}); !errors.Is(err, of.want) {
+			t.Errorf("reading %s with reach %g: error %v, want %v", of.reads, of.reach, err, of.want)
+		}
+	}
+}
+
 // TestTurns holds the variance of a stored rounding of an uncertain value
 // against rounding the value and its neighbours.
 func TestTurns(t *testing.T) {

@@ -18,12 +18,19 @@ type Oracle struct {
 
 	vectors  *vectors
 	bridging *sync.Mutex // held while a gap is bridged
+	reach    float64     // see Reach
 }
+
+// Reach is how many multiplications are worth recomputing what was not recorded
+// ([Oracle.GapCost]): a minute or two of a core. Whole layers cost more than that
+// for a long prompt, and across so many ops a composition allows so much that it
+// says little more than drift does.
+const Reach = 2e11
 
 // New returns the oracle of a model under the given semantics.
 func New(w Weights, hp trace.Hparams, sem Semantics) *Oracle {
 	return &Oracle{weights: w, hp: hp, sem: sem, vectors: &vectors{weights: w, held: map[string][]float64{}},
-		bridging: &sync.Mutex{}}
+		bridging: &sync.Mutex{}, reach: Reach}
 }
 
 // Request asks for one tap of one side.

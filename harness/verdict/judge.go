@@ -26,14 +26,9 @@ type Options struct {
 	// an error ends the judgement with it.
 	Stop func() error
 	// Reach is how many multiplications may go into recomputing what was not
-	// recorded before a tap ([oracle.Oracle.GapCost]); 0 for [DefaultReach].
+	// recorded before a tap ([oracle.Oracle.GapCost]); 0 for [oracle.Reach].
 	Reach float64
 }
-
-// DefaultReach is a minute or two of a core. Whole layers that were not recorded
-// cost more than that for a long prompt, and across so many ops a composition
-// allows so much that it says little more than drift does.
-const DefaultReach = 2e11
 
 // stopped returns the error that the judgement is to end with.
 func (o *Options) stopped() error {
@@ -60,7 +55,7 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 		return nil, err
 	}
 	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith),
-		reach: cmp.Or(opt.Reach, DefaultReach)}
+		reach: cmp.Or(opt.Reach, oracle.Reach)}
 	if model != nil {
 		j.hp, j.weights = model.Hparams, oracle.GGUF(model)
 		for _, r := range []*trace.Reader{ref, ours} {

@@ -340,9 +340,9 @@ def emulate_faults(out):
 # First what needs no llama.cpp on the GPU, whose library may be building meanwhile; then the rest in order of worth.
 STAGES = {
     "machine": machine, "first": first, "golden": golden, "beside": start_beside, "faults": faults, "ours_cpu": ours_cpu,
-    "repeat": repeat, "fused_cpu": fused_cpu, "llama_cuda": llama_cuda, "synthetic": synthetic, "fused": fused, "kernels": launched,
-    "doctor": doctor, "attention": attention, "capture": capture, "to_verdict": to_verdict, "device_tests": device_tests_end,
-    "sanitizer": sanitizer,
+    "repeat": repeat, "fused_cpu": fused_cpu, "llama_cuda": llama_cuda, "device_tests": device_tests_end, "sanitizer": sanitizer,
+    "fused": fused, "kernels": launched, "doctor": doctor, "attention": attention, "capture": capture, "to_verdict": to_verdict,
+    "synthetic": synthetic,
 }
 UNASKED = ("beside",)
 

@@ -14,16 +14,17 @@ import concurrent.futures
 import json
 import os
 import re
-import shutil
 import sys
 import tarfile
 import tempfile
 import time
 
-import diffs
 import kernels
 import process
+from checkers import CONTROLS, check, device_tests
 from diffs import EMULATOR, GPU, LLAMA_CPU, LLAMA_CUDA, diff
+from outcome import problems, save
+from planted import fault_table, find_faults
 from process import ATTNDIFF, last, run
 
 # The golden recording: taps that are small, of one prompt.
@@ -159,50 +160,12 @@ def repeat(r):
     return [diff(r.work, "repeat", "--prompt", "haiku", "--repeat", "10")]
 
 
-def device_tests():
-    """The tests of ours/cuda that need a GPU or NVRTC, from a prebuilt test program."""
-    if not os.path.exists("bin/cuda.test"):
-        return {"skipped": "no bin/cuda.test; make gpu-pack builds it"}
-    status, out, err, seconds = run(["nice", os.path.abspath("bin/cuda.test"), "-test.v", "-test.timeout", "200s"], 210)
-    count = lambda word: len(re.findall(rf"^--- {word}: ", out, re.M))
-    result = {"exit": status, "seconds": seconds, "passed": count("PASS"), "failed": count("FAIL"), "skipped": count("SKIP"),
-              "skips": re.findall(r"^--- SKIP: (\S+)", out, re.M)}
-    if status != 0:
-        result["error"] = [line for line in out.splitlines() if re.match(r"\s*(--- FAIL|\w+_test\.go|panic)", line)][:30] or last(out + err, 10)
-    return result
-
-
 def golden(r):
     """A small recording that a test on a machine without a GPU compares with the emulator's."""
     path = os.path.join(r.out, "ours-cuda.safetensors")
     status, _, err, _ = run([ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", GOLDEN_STEPS,
                              "--taps", GOLDEN_TAPS, "--out", path], 60)
     return {"exit": status, "file": os.path.basename(path), "error": last(err) if status else None}
-
-
-# What each checker must see, so that its silence means something: a write past a
-# buffer's end, a missing barrier, a read of what nobody wrote.
-CONTROLS = {"memcheck": "cache-row-off-by-one", "racecheck": "norm-barrier-missing", "initcheck": "embedding-first-block-only"}
-
-
-def check(work, tool, path="", fault=""):
-    """One of NVIDIA's checkers over a recording, which must be clean, or not if a
-    fault is planted. The device's own checks are off: they fill memory, and
-    initcheck is to see what nobody wrote. The checker starts the engine's process
-    itself: it does not follow Go's way of starting one."""
-    program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    name = os.path.join(work, f"{tool}-{path}{fault}")
-    command = [ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", "2", "--timeout", "4m", "--out", name + ".safetensors",
-               *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
-    status, out, err, seconds = run(["nice", *command], 240, ATTNDIFF_CUDA_CHECKS="off",
-                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} --log-file {name}.log")
-    text = open(name + ".log").read() if os.path.exists(name + ".log") else ""
-    summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
-    clean = status == 0 and bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)
-    result = {"tool": f"{tool} {path or fault}".strip(), "exit": status, "seconds": seconds, "summaries": summaries}
-    if fault:
-        return {**result, "sees": bool(summaries) and not clean}
-    return {**result, "clean": clean, "first": [line for line in text.splitlines() if line.startswith("=========")][:20] or last(out + err, 5)}
 
 
 def start_beside(r):
@@ -292,37 +255,6 @@ def faults(r):
     return fault_table([], find_faults(r.work, GPU), find_faults(r.work, EMULATOR))
 
 
-def find_faults(work, engine):
-    """What is found of each fault in one engine, by the fault's name."""
-    _, out, _, _ = run([ATTNDIFF, "faults", "--json"], 30)
-    names = [f["name"] for f in json.loads(out)]
-    reference = os.path.join(work, "reference.safetensors")
-    if not os.path.exists(reference):
-        status, _, err, _ = run([ATTNDIFF, "record", "--engine", LLAMA_CPU, "--prompt", "haiku", "--out", reference], 60)
-        if status != 0:
-            raise RuntimeError(last(err, 3))
-
-    def one(name):
-        out = f"fault-{name}-{engine[5:]}"
-        d = diff(work, out, "--fault", name, ours=engine, reference="trace:" + reference, timeout=120)
-        shutil.rmtree(os.path.join(work, out), ignore_errors=True)  # megabytes each
-        return {key: d[key] for key in ("verdict", "findings", "notes", "error") if d.get(key) is not None}
-
-    with concurrent.futures.ThreadPoolExecutor(max(1, (os.cpu_count() or 2) * 3 // 4)) as pool:
-        return dict(zip(names, pool.map(one, names)))
-
-
-def fault_table(table, cuda, emu):
-    """One row for each fault; what a column does not tell stays as it is in the table given."""
-    rows = {row["fault"]: row for row in table}
-    for column, found in (("cuda", cuda), ("emu", emu)):
-        for name, what in found.items():
-            rows.setdefault(name, {"fault": name, "cuda": {}, "emu": {}})[column] = what
-    for row in rows.values():
-        row["same"] = all(row["cuda"].get(k) == row["emu"].get(k) for k in ("verdict", "findings"))
-    return list(rows.values())
-
-
 def emulate_faults(out):
     """Fills in the emulator's column of OUT/evidence.json, which needs no GPU: on
     a machine with the same kernels."""
@@ -345,50 +277,6 @@ STAGES = {
     "synthetic": synthetic,
 }
 UNASKED = ("beside",)
-
-
-def problems(evidence):
-    """What did not come out as it must."""
-    bad = []
-    for name, found in evidence.items():
-        if name == "bad":
-            continue
-        if isinstance(found, dict) and (found.get("error") or found.get("exit") or found.get("errors")):
-            bad.append(f"{name}: {found.get('error') or found.get('errors') or 'exit ' + str(found['exit'])}")
-        runs = found.get("runs", []) if isinstance(found, dict) else found if isinstance(found, list) else []
-        for d in runs:
-            if not isinstance(d, dict):
-                continue
-            if "command" in d and d.get("verdict") != "parity":
-                bad.append(f"{d['name']}: {d.get('verdict')} {d.get('findings') or d.get('error') or ''}")
-            odd = {tap: w["statuses"] for tap, w in d.get("worst", {}).items() if w.get("statuses")}
-            if odd:
-                bad.append(f"{d['name']}: {odd}")
-            if d.get("unstable"):
-                bad.append(f"{d['name']}: differs between runs: {d['unstable'][:3]}")
-            if d.get("clean") is False:
-                bad.append(f"{d['tool']}: {d['summaries'] or d['first'][-3:]}")
-            if d.get("sees") is False:
-                bad.append(f"{d['tool']}: planted, and not seen: {d['summaries']}")
-            if d.get("same") is False:
-                cuda, emu = ([d[c].get("verdict"), d[c].get("findings")] for c in ("cuda", "emu"))
-                bad.append(f"fault {d['fault']}: {cuda} on the GPU, {emu} in the emulator")
-    for row in evidence.get("capture", {}).get("rows", []):
-        if row["capture/plain"] > 1.5:
-            bad.append(f"capture: {row['run']}: {row['capture/plain']} times, bar 1.5")
-    if evidence.get("to_verdict", {}).get("seconds", 0) > 15:
-        bad.append(f"to_verdict: {evidence['to_verdict']['seconds']} s, bar 15 s")
-    return bad
-
-
-def save(evidence, out):
-    """Writes evidence.json: a line for each number's group rather than for each number."""
-    text = json.dumps(evidence, indent=1)
-    text = re.sub(r"\{[^{}\[\]]*\}|\[[^{}\[\]]*\]", lambda m: re.sub(r"\s*\n\s*", " ", m[0]), text)
-    path = os.path.join(out, "evidence.json")
-    with open(path + ".new", "w") as f:
-        f.write(text + "\n")
-    os.replace(path + ".new", path)
 
 
 def pack(r):

@@ -7,7 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/harness/verdict"
@@ -131,18 +132,17 @@ func newLaboratory(b *Bench) *laboratory {
 
 // round makes each mistake on its next recording, on all cores.
 func (l *laboratory) round(open []*trial, round int) error {
-	var next atomic.Int64
-	errs := make([]error, len(open))
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(open); i = int(next.Add(1)) - 1 {
-				errs[i] = l.make(open[i], open[i].recordings[round])
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, t := range open {
+		group.Go(func() error {
+			if err := l.bench.stopped(); err != nil {
+				return err
 			}
+			return l.make(t, t.recordings[round])
 		})
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return group.Wait()
 }
 
 // sample picks the recordings that judge a tap: its own or, where there are

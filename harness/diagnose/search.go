@@ -2,12 +2,12 @@ package diagnose
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 )
@@ -246,25 +246,15 @@ const hopeless = 1.0
 
 // each calls f for 0 to n-1, on as many goroutines as there are cores.
 func (e *experiment) each(n int, f func(i int) error) error {
-	errs := make([]error, n)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wg.Go(func() {
-			for i := range next {
-				if errs[i] = e.bench.stopped(); errs[i] == nil {
-					errs[i] = f(i)
-				}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error {
+			if err := e.bench.stopped(); err != nil {
+				return err
 			}
+			return f(i)
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	if err := e.bench.stopped(); err != nil {
-		return err
-	}
-	return errors.Join(errs...)
+	return group.Wait()
 }

@@ -1,5 +1,6 @@
 """What looks at ours on a GPU from outside: NVIDIA's checkers and the device tests."""
 
+import glob
 import os
 import re
 import shutil
@@ -22,8 +23,8 @@ def check(work, tool, path="", fault=""):
     command = [ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", "2", "--timeout", "4m", "--out", name + ".safetensors",
                *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
     status, out, err, seconds = run(["nice", *command], 240, ATTNDIFF_CUDA_CHECKS="off",
-                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} --log-file {name}.log")
-    text = open(name + ".log").read() if os.path.exists(name + ".log") else ""
+                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} --log-file {name}-%p.log")
+    text = "".join(open(log).read() for log in sorted(glob.glob(name + "-*.log")))  # one of each process that was started
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
     clean = status == 0 and bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)
     result = {"tool": f"{tool} {path or fault}".strip(), "exit": status, "seconds": seconds, "summaries": summaries}

@@ -8,8 +8,11 @@
 //	go run ./scripts/mutate -shard 2/8 -out b
 //	go run ./scripts/mutate -recount a/mutants.json,b/mutants.json -out traces
 //
-// The last counts again what earlier runs found, each of a share of the mutants,
-// and after a survivor was explained in equivalent.txt.
+//	go run ./scripts/mutate -again a/mutants.json -out c
+//
+// -recount counts again what earlier runs found, each of a share of the mutants,
+// and after a survivor was explained in equivalent.txt; -again has a second look
+// at those that survived unexplained. A run that is stopped writes what it found.
 //
 // A mutant is compiled for the emulator, one file of it, and run in a process
 // of its own on small models that reach every kernel, with the tokens that

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -53,6 +50,7 @@ type options struct {
 	jobs   int
 	out    string
 	from   string
+	again  string
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -70,11 +68,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	fs.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "examine `N` mutants at a time")
 	fs.StringVar(&o.out, "out", "", "`DIR` for mutants.md and mutants.json; nothing is written without it")
 	fs.StringVar(&o.from, "recount", "", "run nothing and count again what `FILES` hold, one mutants.json or several with commas between")
+	fs.StringVar(&o.again, "again", "", "take the mutants that `FILES`, as of -recount, say survived unexplained")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 || o.sample < 0 || o.jobs < 1 {
-		return errors.New("usage: mutate [-only PATTERN] [-shard K/N] [-n N] [-seed N] [-list] [-jobs N] [-out DIR] [-recount FILES]")
+		return errors.New("usage: mutate [-only PATTERN] [-shard K/N] [-n N] [-seed N] [-list] [-jobs N] [-out DIR] [-recount FILES] [-again FILES]")
 	}
 	src := kernels.Default()
 	known, err := parseEquivalent(equivalentText)
@@ -82,12 +81,19 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	var findings []*Finding
+	var stopped error // the run before its end; what was found until then counts
 	if o.from != "" {
 		if findings, o.only, err = recount(strings.Split(o.from, ","), src); err != nil {
 			return err
 		}
 	} else {
-		list, err := o.choose(mutants(src))
+		all := mutants(src)
+		if o.again != "" {
+			if all, o.only, err = unexplained(strings.Split(o.again, ","), src, known); err != nil {
+				return err
+			}
+		}
+		list, err := o.choose(all)
 		if err != nil {
 			return err
 		}
@@ -97,9 +103,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			}
 			return nil
 		}
-		if findings, err = o.examine(ctx, src, list, stderr); err != nil {
+		findings, err = o.examine(ctx, src, list, stderr)
+		if findings = slices.DeleteFunc(findings, func(f *Finding) bool { return f == nil }); err != nil && len(findings) == 0 {
 			return err
 		}
+		stopped = err
 	}
 	r := collect(findings, known)
 	r.Kernels, r.Only = digest(src, o.only), o.only
@@ -114,64 +122,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 	}
 	r.markdown(stdout)
+	if stopped != nil {
+		return fmt.Errorf("stopped after %d mutants: %w", len(findings), stopped)
+	}
 	if len(r.Verdict) > 0 {
 		return errBelow
 	}
 	return nil
 }
 
-// digest identifies the kernel files that match a pattern.
-func digest(src kernels.Source, pattern string) string {
-	return kernels.New(slices.DeleteFunc(src.Files(), func(f kernels.File) bool { return !among(pattern, f.Name) })...).Digest()
-}
-
-// among reports whether a file's name matches one of the patterns, which have
-// commas between.
-func among(patterns, name string) bool {
-	return slices.ContainsFunc(strings.Split(patterns, ","), func(p string) bool {
-		ok, _ := path.Match(p, name)
-		return ok
-	})
-}
-
-// matching takes the mutants of the files that the options ask for.
-func (o *options) matching(all []mutant) []mutant {
-	return slices.DeleteFunc(slices.Clone(all), func(m mutant) bool { return !among(o.only, m.File) })
-}
-
-// choose takes the mutants that the options ask for.
-func (o *options) choose(all []mutant) ([]mutant, error) {
-	for p := range strings.SplitSeq(o.only, ",") {
-		if _, err := path.Match(p, ""); err != nil {
-			return nil, fmt.Errorf("-only %s: %w", p, err)
-		}
-	}
-	list := o.matching(all)
-	if len(list) == 0 {
-		return nil, fmt.Errorf("-only %s: no kernel file of that name has mutants", o.only)
-	}
-	var k, n int
-	if _, err := fmt.Sscanf(o.shard, "%d/%d", &k, &n); err != nil || k < 1 || k > n {
-		return nil, fmt.Errorf("-shard %s: want a share of the mutants as 2/8, the second of eight", o.shard)
-	}
-	if n > 1 {
-		var share []mutant
-		for i := k - 1; i < len(list); i += n {
-			share = append(share, list[i])
-		}
-		list = share
-	}
-	if o.sample > 0 && o.sample < len(list) {
-		random := rand.New(rand.NewPCG(o.seed, 0))
-		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		list = list[:o.sample]
-		slices.SortFunc(list, func(a, b mutant) int { return cmp.Or(strings.Compare(a.File, b.File), a.At-b.At) })
-	}
-	return list, nil
-}
-
 // examine examines the mutants, some at a time, and returns the findings in
-// their order.
+// their order; with an error there are nils among them.
 func (o *options) examine(ctx context.Context, src kernels.Source, list []mutant, stderr io.Writer) ([]*Finding, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -215,6 +176,8 @@ func (o *options) examine(ctx context.Context, src kernels.Source, list []mutant
 				f, err := l.examine(ctx, list[i])
 				if err != nil {
 					cancel(err)
+				}
+				if ctx.Err() != nil { // and what its worker died of is no verdict
 					return
 				}
 				mu.Lock()

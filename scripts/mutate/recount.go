@@ -56,6 +56,18 @@ func recount(files []string, src kernels.Source) (findings []*Finding, only stri
 	return findings, only, nil
 }
 
+// unexplained lists the mutants that survived in earlier runs and that no known
+// equivalence explains, and the patterns of the files the runs were about.
+func unexplained(files []string, src kernels.Source, known []equivalence) (list []mutant, only string, err error) {
+	findings, only, err := recount(files, src)
+	for _, f := range findings {
+		if _, listed := reason(known, f.mutant); f.Fate == Survived && !listed {
+			list = append(list, f.mutant)
+		}
+	}
+	return list, only, err
+}
+
 // read reads what one run wrote.
 func read(file string, src kernels.Source) (*Results, error) {
 	raw, err := os.ReadFile(file)

@@ -32,6 +32,14 @@ func TestRecount(t *testing.T) {
 		t.Errorf("read back %+v of %s", back, only)
 	}
 
+	if list, only, err := unexplained([]string{file}, src, nil); err != nil || only != "a*" || len(list) != 1 || list[0] != all[0] {
+		t.Errorf("survived: %v of %s, error %v", list, only, err)
+	}
+	known := []equivalence{{file: all[0].File, from: all[0].From, to: []string{all[0].To}, reason: "why", used: []bool{false}}}
+	if list, _, _ := unexplained([]string{file}, src, known); len(list) > 0 {
+		t.Errorf("survived unexplained: %v", list)
+	}
+
 	other, err := src.Replace("argmax.cu", "best[0] = index", "best[1] = index")
 	if err == nil {
 		_, _, err = recount([]string{file}, other)

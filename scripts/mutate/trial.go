@@ -93,12 +93,12 @@ func trials() []*trial {
 		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
 		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long, seeds: two},
 		{name: "fused deep 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: long, seeds: two},
-		// One block walks the whole cache, its warps more than one tile each; or so
-		// many share it that adding them up takes every lane and batch more than
-		// one.
+		// One block walks the whole cache, its warps more than one tile each; or
+		// each block has a tile and there are as many as fit their buffers, more
+		// than a lane or a batch takes; or more blocks than tiles.
 		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, multiprocessors: 1},
-		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, multiprocessors: 132, splits: 70},
-		{name: "fused splits 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{90, 1}, seeds: one, multiprocessors: 132, splits: 40},
+		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, multiprocessors: 150, splits: 150},
+		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: two, multiprocessors: 38, splits: 38},
 		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}, seeds: one},
 	}
 }

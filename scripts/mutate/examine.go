@@ -121,7 +121,7 @@ func (l *lab) examine(ctx context.Context, m mutant) (*Finding, error) {
 	}
 	reached := l.graph.reached(m)
 	for _, t := range l.trials {
-		if !slices.ContainsFunc(reached, func(k string) bool { return t.taps[k] != nil }) {
+		if !t.shows(reached) {
 			continue
 		}
 		if err := l.try(ctx, t, f, reached, filepath.Join(dir, "ours"), "-replace", file); err != nil {

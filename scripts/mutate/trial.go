@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,8 +33,9 @@ type trial struct {
 	upper int        // how many of the first tokens are of the vocabulary's upper half; all others are of the lower one, if not 0
 	seeds []uint64   // of its runs
 
-	multiprocessors int // of the GPU, 0 for the emulator's own number
-	splits          int // of a fused decode, 0 for what the host chooses
+	about           string // the kernel that it is about, without the head size; "" for all that it launches
+	multiprocessors int    // of the GPU, 0 for the emulator's own number
+	splits          int    // of a fused decode, 0 for what the host chooses
 
 	model     string // its file, once written
 	id        session.Model
@@ -62,6 +64,9 @@ var (
 	// block of fused_decode.cu takes and more.
 	few64   = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	many64  = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	equal64 = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	odd64   = synth.Spec{Layers: 1, Embd: 3 * 64, Heads: 3, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	crowd   = synth.Spec{Layers: 1, Embd: 17 * 128, Heads: 17, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	deep64  = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	deep128 = synth.Spec{Layers: 1, Embd: 2 * 128, Heads: 2, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	few128  = synth.Spec{Layers: 1, Embd: 4 * 128, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
@@ -88,17 +93,23 @@ func trials() []*trial {
 		{name: "NaN logits F32", spec: typed(slim, "F32"), twist: overflow, kv: "f32", steps: []int{3, 1}, seeds: all},
 		{name: "fused few 128", spec: typed(few128, "F16"), kv: "f16", path: qwen2.Fused, steps: edges128, seeds: two},
 		{name: "fused many 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 1, 17, 1}, seeds: two},
+		// A prefill whose last row alone sees the first position of a tile.
+		{name: "fused equal 64", spec: typed(equal64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 64, 1}, seeds: one, about: "fused_prefill"},
 		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
-		{name: "fused faint 64", spec: typed(few64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		{name: "fused loud 128", spec: typed(few128, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{40, 1, 1, 1}, seeds: one},
+		{name: "fused spiky 64", spec: typed(few64, "F16"), twist: spiky, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		{name: "fused faint 64", spec: typed(odd64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
 		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long, seeds: two},
 		{name: "fused deep 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: long, seeds: two},
 		// One block walks the whole cache, its warps more than one tile each; or
 		// each block has a tile and there are as many as fit their buffers, more
 		// than a lane or a batch takes; or more blocks than tiles.
-		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, multiprocessors: 1},
-		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, multiprocessors: 150, splits: 150},
-		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: two, multiprocessors: 38, splits: 38},
+		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, about: "fused_decode", multiprocessors: 1},
+		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, about: "fused_decode", multiprocessors: 150, splits: 150},
+		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: one, about: "fused_decode", multiprocessors: 38, splits: 38},
+		// More heads than a tile has positions.
+		{name: "fused crowd 128", spec: typed(crowd, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{3, 1}, seeds: one, about: "fused_decode"},
 		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}, seeds: one},
 	}
 }
@@ -106,6 +117,11 @@ func trials() []*trial {
 func typed(s synth.Spec, typ string) synth.Spec {
 	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 1024, 1e4, 1
 	return s
+}
+
+// shows reports whether the trial can show what becomes of one of the kernels.
+func (t *trial) shows(kernels []string) bool {
+	return slices.ContainsFunc(kernels, func(k string) bool { return t.taps[k] != nil && strings.HasPrefix(k, t.about) })
 }
 
 // variation are the worker's flags for what sets a run apart.

@@ -23,20 +23,37 @@ func loud(m writer.Model, p gguf.Part, first int, dst []float32) error {
 	return err
 }
 
-// faint makes the queries of every fourth head smaller than the smallest that
-// fused.cuh lifts, of the next one too small for an f16 to hold, and leaves the
-// others.
+// faint makes the queries of every third head smaller than the smallest that
+// fused.cuh lifts, of the next one too small for an f16 to hold, and leaves those
+// of the one after: with three heads to a KV head a warp has rows of all sizes.
 func faint(m writer.Model, p gguf.Part, first int, dst []float32) error {
 	err := m.Fill(p, first, dst)
 	if !strings.Contains(p.Name, "attn_q.") {
 		return err
 	}
 	for i := range dst {
-		switch row(p, first+i) / m.Hparams.HeadDim % 4 {
+		switch row(p, first+i) / m.Hparams.HeadDim % 3 {
 		case 0:
 			dst[i] *= 0x1p-120
 		case 1:
 			dst[i] *= 0x1p-60
+		}
+	}
+	return err
+}
+
+// spiky makes one element of each query head 64 times what it was, so that the
+// row's largest magnitude is there and nowhere near it elsewhere.
+func spiky(m writer.Model, p gguf.Part, first int, dst []float32) error {
+	err := m.Fill(p, first, dst)
+	if !strings.Contains(p.Name, "attn_q.") {
+		return err
+	}
+	for i := range dst {
+		r, size := row(p, first+i), m.Hparams.HeadDim
+		// Every place among 4 and among 8, where the fused kernels' lanes divide.
+		if r%size == []int{0, 19, 37, 62}[r/size%4] {
+			dst[i] *= 64
 		}
 	}
 	return err

@@ -20,6 +20,10 @@ type equivalence struct {
 	used       []bool // per change
 }
 
+// gapMark begins the reason of a mutant that is not equivalent and survives all
+// the same: what follows says what the harness cannot see. It counts as survived.
+const gapMark = "Gap: "
+
 // dropped stands for the line that is not there any more.
 const dropped = "(dropped)"
 

@@ -62,7 +62,10 @@ func collect(findings []*Finding, list []equivalence) *Results {
 	r := &Results{Files: map[string]Count{}, Kinds: map[string]Count{}, Fates: map[Fate]int{}, Verdict: []string{}, Findings: findings}
 	for _, f := range findings {
 		why, listed := reason(list, f.mutant)
+		gap, open := strings.CutPrefix(why, gapMark)
 		switch {
+		case listed && f.Fate == Survived && open:
+			f.What = gap
 		case listed && f.Fate == Survived:
 			f.Reason = why
 		case listed:

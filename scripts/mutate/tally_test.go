@@ -70,6 +70,14 @@ func TestListedAndKilled(t *testing.T) {
 	}
 }
 
+// A gap that is known counts as survived, and is worded.
+func TestGap(t *testing.T) {
+	r := collect(made(1, Survived, false), []equivalence{{file: "a.cu", from: "x < y;", to: []string{"x <= y;"}, reason: "Gap: nobody looks.", used: []bool{false}}})
+	if r.All.Survived != 1 || r.All.Equivalent != 0 || r.Findings[0].What != "nobody looks." {
+		t.Errorf("counts %+v, %+v", r.All, r.Findings[0])
+	}
+}
+
 func TestWrite(t *testing.T) {
 	findings := append(made(1, Divergence, true), made(1, Unstable, false)...)
 	findings = append(findings, made(1, Survived, false)...)

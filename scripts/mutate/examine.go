@@ -170,16 +170,12 @@ func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, p
 			return err
 		}
 		if seed == 0 {
-			if err := t.judge(f, file, reached); err != nil {
-				return err
-			}
+			err = t.judge(f, file, reached)
 		}
 		if len(res.Warnings) > 0 {
 			f.report(res.Warnings[0].String(), reached)
 		}
-		if f.Fate == Survived && seed == 0 {
-			err = t.changes(f, file)
-		} else if f.Fate == Survived {
+		if f.Fate == Survived && seed != 0 && err == nil {
 			err = t.repeat(f, first, file, reached)
 		}
 		if err != nil {
@@ -193,19 +189,16 @@ func (l *lab) try(ctx context.Context, t *trial, f *Finding, reached []string, p
 }
 
 // judge has a recording judged, and held against the first one judged: that of
-// the kernels as they are.
+// the kernels as they are. The same bits have the same judgement.
 func (t *trial) judge(f *Finding, file string, reached []string) error {
-	ours, err := trace.Open(file)
-	if err != nil {
-		return err
+	var differ []tap.Key
+	if t.judged != nil {
+		var err error
+		if differ, err = session.Differing(t.clean, file); err != nil || len(differ) == 0 {
+			return err
+		}
 	}
-	defer ours.Close()
-	model, err := gguf.Open(t.model)
-	if err != nil {
-		return err
-	}
-	defer model.Close()
-	r, err := verdict.Judge(t.reference, ours, model, verdict.Options{})
+	r, err := t.verdict(file)
 	if err != nil {
 		return err
 	}
@@ -216,6 +209,7 @@ func (t *trial) judge(f *Finding, file string, reached []string) error {
 	}
 	if t.judged == nil {
 		t.judged = r
+		return nil
 	}
 	if worse := gate.Regressions(r, t.judged); len(worse) > 0 {
 		at, err := tap.Parse(worse[0].Tap)
@@ -224,21 +218,25 @@ func (t *trial) judge(f *Finding, file string, reached []string) error {
 		}
 		f.Fate, f.What = Grown, fmt.Sprintf("%s: %s", worse[0].Tap, worse[0].Text)
 		f.Located = t.at(tap.Key{Tap: at}, reached)
+	} else if f.Changes == "" {
+		f.Changes = fmt.Sprintf("%s of trial %s", differ[0], t.name)
 	}
 	return nil
 }
 
-// changes says where a recording, nothing wrong with it, differs from that of
-// the kernels as they are.
-func (t *trial) changes(f *Finding, file string) error {
-	if t.clean == "" || f.Changes != "" {
-		return nil
+// verdict judges a recording.
+func (t *trial) verdict(file string) (*verdict.Result, error) {
+	ours, err := trace.Open(file)
+	if err != nil {
+		return nil, err
 	}
-	differ, err := session.Differing(t.clean, file)
-	if len(differ) > 0 {
-		f.Changes = fmt.Sprintf("%s of trial %s", differ[0], t.name)
+	defer ours.Close()
+	model, err := gguf.Open(t.model)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	defer model.Close()
+	return verdict.Judge(t.reference, ours, model, verdict.Options{})
 }
 
 // repeat holds a recording against the first one of the same kernels.

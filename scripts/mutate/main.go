@@ -111,9 +111,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	r := collect(findings, known)
 	r.Kernels, r.Only = digest(src, o.only), o.only
-	if whole := o.matching(mutants(src)); len(findings) < len(whole) {
-		r.Sample, r.Of = len(findings), len(whole)
-	} else if o.only == "*" {
+	if r.Drawn = drawn(findings, o.matching(mutants(src))); len(r.Drawn) == 0 && o.only == "*" {
 		r.Verdict = append(r.Verdict, unused(known)...)
 	}
 	if o.out != "" {

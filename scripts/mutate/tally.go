@@ -44,9 +44,8 @@ func (c *Count) add(f *Finding) {
 // Results are all findings and what they come to.
 type Results struct {
 	Kernels  string           `json:"kernel_digest"`
-	Sample   int              `json:"sample,omitempty"` // mutants drawn, 0 for all
-	Of       int              `json:"of,omitempty"`     // how many there are to draw from
-	Only     string           `json:"only"`             // patterns of the files whose mutants these are
+	Drawn    []Drawn          `json:"drawn,omitempty"` // files of which not every change is here
+	Only     string           `json:"only"`            // patterns of the files whose mutants these are
 	All      Count            `json:"all"`
 	Invalid  int              `json:"invalid"` // do not compile
 	Files    map[string]Count `json:"files"`
@@ -54,6 +53,28 @@ type Results struct {
 	Fates    map[Fate]int     `json:"fates"`
 	Verdict  []string         `json:"verdict"` // what falls short, empty when the bar is met
 	Findings []*Finding       `json:"mutants"`
+}
+
+// Drawn is how many changes of a file are here, and how many there are.
+type Drawn struct {
+	File string `json:"file"`
+	Here int    `json:"here"`
+	Of   int    `json:"of"`
+}
+
+// drawn lists the files of which not every mutant was examined.
+func drawn(findings []*Finding, all []mutant) (list []Drawn) {
+	for _, m := range all {
+		if n := len(list); n == 0 || list[n-1].File != m.File {
+			list = append(list, Drawn{File: m.File})
+		}
+		list[len(list)-1].Of++
+	}
+	for _, f := range findings {
+		i := slices.IndexFunc(list, func(d Drawn) bool { return d.File == f.File })
+		list[i].Here++
+	}
+	return slices.DeleteFunc(list, func(d Drawn) bool { return d.Here == d.Of })
 }
 
 // collect explains survivors by the equivalent mutants, counts, and holds the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -78,6 +79,14 @@ func TestGap(t *testing.T) {
 	}
 }
 
+func TestDrawn(t *testing.T) {
+	all := []mutant{{File: "a.cu"}, {File: "a.cu"}, {File: "b.cu"}, {File: "c.cu"}}
+	got := drawn([]*Finding{{mutant: all[0]}, {mutant: all[2]}}, all)
+	if !slices.Equal(got, []Drawn{{"a.cu", 1, 2}, {"c.cu", 0, 1}}) {
+		t.Errorf("drawn %v", got)
+	}
+}
+
 func TestWrite(t *testing.T) {
 	findings := append(made(1, Divergence, true), made(1, Unstable, false)...)
 	findings = append(findings, made(1, Survived, false)...)
@@ -85,7 +94,7 @@ func TestWrite(t *testing.T) {
 	gone := made(1, Survived, false)[0]
 	gone.To = ""
 	r := collect(append(findings, gone), []equivalence{{file: "a.cu", from: "x < y;", to: []string{""}, reason: "Nobody reads it.", used: []bool{false}}})
-	r.Only, r.Sample, r.Of = "a*", 4, 9
+	r.Only, r.Drawn = "a*", []Drawn{{"a.cu", 4, 9}, {"b.cu", 0, 2}}
 	dir := filepath.Join(t.TempDir(), "out")
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
@@ -110,7 +119,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nThese are 4 of 9 changes, drawn evenly.\n\nThese are the mutants of the files that match `a*` alone.\n",
+		"\nThese are the mutants of the files that match `a*` alone.\n\nNot every change is here, but a number drawn evenly: 4 of 9 of a.cu, 0 of 2 of b.cu.\n",
 		"| a.cu | 4 | 1 | 2 | 66.6 % | 1 | 50 % | 1 |",
 		"- falls short: 2 of 3 mutants",
 		"## Survived\n\na.cu\n\n- line 1, `x < y;` to `x <= y;`: changes bits, first s0000.inp_embd of trial slim\n",

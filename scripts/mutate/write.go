@@ -86,12 +86,16 @@ func (r *Results) markdown(w io.Writer) {
 	line("hangs; *located* when what was said names the kernel or a tap it computes. *Equivalent* mutants change no result: the")
 	line("compiler makes the same code of them, or [equivalent.txt](../scripts/mutate/equivalent.txt) says why.")
 	line("")
-	if r.Sample > 0 {
-		line("These are %d of %d changes, drawn evenly.", r.Sample, r.Of)
-		line("")
-	}
 	if r.Only != "*" {
 		line("These are the mutants of the files that match `%s` alone.", r.Only)
+		line("")
+	}
+	if len(r.Drawn) > 0 {
+		var list []string
+		for _, d := range r.Drawn {
+			list = append(list, fmt.Sprintf("%d of %d of %s", d.Here, d.Of, d.File))
+		}
+		line("Not every change is here, but a number drawn evenly: %s.", strings.Join(list, ", "))
 		line("")
 	}
 	r.table(w, "file", r.Files)

@@ -12,7 +12,7 @@
 //
 // -recount counts again what earlier runs found, each of a share of the mutants,
 // and after a survivor was explained in equivalent.txt; -again has a second look
-// at those that survived unexplained. A run that is stopped writes what it found.
+// at those that survived unexplained or were not located. A run that is stopped writes what it found.
 //
 // A mutant is compiled for the emulator, one file of it, and run in a process
 // of its own on small models that reach every kernel, with the tokens that

@@ -13,7 +13,7 @@ var equivalentText string
 // equivalence says that changes of one line change no result, and why.
 type equivalence struct {
 	file, from string
-	next       string // "" for any
+	next       string // lines after it, "" for any
 	to         []string
 	reason     string
 	line       int    // of equivalent.txt
@@ -38,7 +38,8 @@ const dropped = "(dropped)"
 //
 // Lines are found by their text, without comment and indentation, so that an
 // entry outlives changes around it. Where a file holds a line more than once and
-// the reason is not for all, the line of code after it follows it, after ~.
+// the reason is not for all, the line of code after it follows it, after ~, and
+// if need be those after that.
 // Lines that begin with # are comments.
 func parseEquivalent(text string) ([]equivalence, error) {
 	var list []equivalence
@@ -66,8 +67,8 @@ func parseEquivalent(text string) ([]equivalence, error) {
 			e = &list[len(list)-1]
 		case mark == "-" && e.from == "":
 			e.from = rest
-		case mark == "~" && e.next == "" && len(e.to) == 0:
-			e.next = rest
+		case mark == "~" && len(e.to) == 0:
+			e.next += rest + "\n"
 		case mark == "+" && e.reason == "":
 			if rest == dropped {
 				rest = ""
@@ -84,7 +85,7 @@ func parseEquivalent(text string) ([]equivalence, error) {
 // reason looks a mutant up among the equivalent ones.
 func reason(list []equivalence, m mutant) (string, bool) {
 	for _, e := range list {
-		if e.file != m.File || e.from != m.From || e.next != "" && e.next != m.Next {
+		if e.file != m.File || e.from != m.From || !strings.HasPrefix(m.Next+"\n", e.next) {
 			continue
 		}
 		if i := slices.Index(e.to, m.To); i >= 0 {

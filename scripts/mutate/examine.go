@@ -57,7 +57,9 @@ func newLab(ctx context.Context, dir, self string, src kernels.Source, trials []
 		if found.Fate != Survived {
 			return nil, fmt.Errorf("trial %s: the kernels as they are come out as %s: %s", t.name, found.Fate, found.What)
 		}
-		t.clean = clean + "-0"
+		if err := t.take(clean + "-0"); err != nil {
+			return nil, err
+		}
 		if t.taps, err = logged(log); err != nil {
 			return nil, err
 		}
@@ -257,10 +259,9 @@ func (t *trial) failed(f *Finding, died *session.Failure, reached []string) {
 		f.Fate = Hung
 		f.What = fmt.Sprintf("no end during %s, last tap recorded: %s", died.Stage, died.At)
 	}
-	keys := t.reference.Keys()
-	i := slices.IndexFunc(keys, func(k tap.Key) bool { return k.String() == died.At })
-	f.Located = i >= 0 && keys[i].Tap == tap.ResultOutput && t.at(keys[i], reached) ||
-		i+1 < len(keys) && t.at(keys[i+1], reached)
+	i := slices.IndexFunc(t.keys, func(k tap.Key) bool { return k.String() == died.At })
+	f.Located = i >= 0 && t.keys[i].Tap == tap.ResultOutput && t.at(t.keys[i], reached) ||
+		i+1 < len(t.keys) && t.at(t.keys[i+1], reached)
 }
 
 // at reports whether one of the kernels computes the tap.

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	fs.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "examine `N` mutants at a time")
 	fs.StringVar(&o.out, "out", "", "`DIR` for mutants.md and mutants.json; nothing is written without it")
 	fs.StringVar(&o.from, "recount", "", "run nothing and count again what `FILES` hold, one mutants.json or several with commas between")
-	fs.StringVar(&o.again, "again", "", "take the mutants that `FILES`, as of -recount, say survived unexplained")
+	fs.StringVar(&o.again, "again", "", "take the mutants that `FILES`, as of -recount, say survived unexplained or were not located")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

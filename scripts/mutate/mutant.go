@@ -17,7 +17,7 @@ type mutant struct {
 	To   string `json:"to"`   // and after; "" when it is gone
 
 	At   int    `json:"-"` // offset in the file
-	Next string `json:"-"` // the line of code after it, as From is the line
+	Next string `json:"-"` // the lines of code after it, as From is the line
 	Old  string `json:"-"`
 	New  string `json:"-"`
 }
@@ -68,18 +68,23 @@ func mutants(src kernels.Source) []mutant {
 	return all
 }
 
-// next is the first line of code after the line at an offset.
+// ahead is how many lines tell the places of one line apart.
+const ahead = 4
+
+// next is the first lines of code after the line at an offset.
 func next(text string, at int) string {
-	for {
+	var list []string
+	for len(list) < ahead {
 		i := strings.IndexByte(text[at:], '\n')
 		if i < 0 {
-			return ""
+			break
 		}
 		at += i + 1
-		if code := line(text, at); code != "" {
-			return code
+		if code := line(text, at); code != "" && code[0] != '#' {
+			list = append(list, code)
 		}
 	}
+	return strings.Join(list, "\n")
 }
 
 // line is the line at an offset, without its comment and indentation.

@@ -57,11 +57,12 @@ func recount(files []string, src kernels.Source) (findings []*Finding, only stri
 }
 
 // unexplained lists the mutants that survived in earlier runs and that no known
-// equivalence explains, and the patterns of the files the runs were about.
+// equivalence explains, and those that were killed and not located, and the
+// patterns of the files the runs were about.
 func unexplained(files []string, src kernels.Source, known []equivalence) (list []mutant, only string, err error) {
 	findings, only, err := recount(files, src)
 	for _, f := range findings {
-		if _, listed := reason(known, f.mutant); f.Fate == Survived && !listed {
+		if _, listed := reason(known, f.mutant); f.Fate == Survived && !listed || f.Fate.killed() && !f.Located {
 			list = append(list, f.mutant)
 		}
 	}

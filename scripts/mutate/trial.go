@@ -42,6 +42,7 @@ type trial struct {
 	tokens    []int32
 	reference *trace.Reader        // llama.cpp's recording
 	clean     string               // file of that of the kernels as they are
+	keys      []tap.Key            // what it holds
 	judged    *verdict.Result      // what is said of that one
 	taps      map[string][]tap.Tap // what each kernel launched computes
 }
@@ -64,6 +65,7 @@ var (
 	// block of fused_decode.cu takes and more.
 	few64   = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	many64  = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	lone64  = synth.Spec{Layers: 1, Embd: 64, Heads: 1, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	equal64 = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	odd64   = synth.Spec{Layers: 1, Embd: 3 * 64, Heads: 3, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	crowd   = synth.Spec{Layers: 1, Embd: 17 * 128, Heads: 17, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
@@ -108,6 +110,8 @@ func trials() []*trial {
 		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, about: "fused_decode", multiprocessors: 1},
 		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, about: "fused_decode", multiprocessors: 150, splits: 150},
 		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: one, about: "fused_decode", multiprocessors: 38, splits: 38},
+		// A second batch of splits where two threads share a column.
+		{name: "fused long 64", spec: typed(lone64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1535, 1}, seeds: one, about: "fused_decode", multiprocessors: 24, splits: 24},
 		// More heads than a tile has positions.
 		{name: "fused crowd 128", spec: typed(crowd, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{3, 1}, seeds: one, about: "fused_decode"},
 		{name: "broad BF16", spec: typed(broad, "BF16"), kv: "f32", steps: []int{1, 260, 1}, seeds: one},
@@ -115,7 +119,7 @@ func trials() []*trial {
 }
 
 func typed(s synth.Spec, typ string) synth.Spec {
-	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 1024, 1e4, 1
+	s.Name, s.Type, s.Context, s.RopeBase, s.Seed = "mutants", typ, 2048, 1e4, 1
 	return s
 }
 
@@ -188,6 +192,16 @@ func (t *trial) token(random *rand.Rand) int32 {
 		return n/2 + random.Int32N(n-n/2)
 	}
 	return random.Int32N(n / 2)
+}
+
+// take notes the recording of the kernels as they are.
+func (t *trial) take(file string) error {
+	r, err := trace.Open(file)
+	if err != nil {
+		return err
+	}
+	t.clean, t.keys = file, r.Keys()
+	return r.Close()
 }
 
 // job records an engine's run of the trial to a file.

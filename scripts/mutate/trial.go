@@ -66,6 +66,8 @@ var (
 	few64   = synth.Spec{Layers: 1, Embd: 4 * 64, Heads: 4, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	many64  = synth.Spec{Layers: 1, Embd: 9 * 64, Heads: 9, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	lone64  = synth.Spec{Layers: 1, Embd: 64, Heads: 1, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	lone128 = synth.Spec{Layers: 1, Embd: 128, Heads: 1, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
+	units64 = synth.Spec{Layers: 1, Embd: 18 * 64, Heads: 18, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	equal64 = synth.Spec{Layers: 1, Embd: 2 * 64, Heads: 2, HeadsKV: 2, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	odd64   = synth.Spec{Layers: 1, Embd: 3 * 64, Heads: 3, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
 	crowd   = synth.Spec{Layers: 1, Embd: 17 * 128, Heads: 17, HeadsKV: 1, FF: 32, Vocab: 290, RMSEps: 1e-2}
@@ -99,6 +101,7 @@ func trials() []*trial {
 		{name: "fused equal 64", spec: typed(equal64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 64, 1}, seeds: one, about: "fused_prefill"},
 		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused loud 128", spec: typed(few128, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{40, 1, 1, 1}, seeds: one},
+		{name: "fused tilted 64", spec: typed(few64, "F32"), twist: tilted, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused spiky 64", spec: typed(few64, "F16"), twist: spiky, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused faint 64", spec: typed(odd64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
@@ -110,7 +113,10 @@ func trials() []*trial {
 		{name: "fused lone 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{280, 1, 1}, seeds: one, about: "fused_decode", multiprocessors: 1},
 		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, about: "fused_decode", multiprocessors: 150, splits: 150},
 		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: one, about: "fused_decode", multiprocessors: 38, splits: 38},
-		// A second batch of splits where two threads share a column.
+		// More than one unit of a KV head, each of splits.
+		{name: "fused units 64", spec: typed(units64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{129, 1}, seeds: two, about: "fused_decode", multiprocessors: 12, splits: 3},
+		// Two lanes' splits and more; a second batch where two threads share a column.
+		{name: "fused long 128", spec: typed(lone128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1100, 1}, seeds: one, about: "fused_decode", multiprocessors: 68, splits: 68},
 		{name: "fused long 64", spec: typed(lone64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1535, 1}, seeds: one, about: "fused_decode", multiprocessors: 24, splits: 24},
 		// More heads than a tile has positions.
 		{name: "fused crowd 128", spec: typed(crowd, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{3, 1}, seeds: one, about: "fused_decode"},

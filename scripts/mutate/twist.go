@@ -23,6 +23,21 @@ func loud(m writer.Model, p gguf.Part, first int, dst []float32) error {
 	return err
 }
 
+// tilted makes queries 1024 times smaller and keys as much larger: scores are what
+// they were, and what an f16 leaves of a query that is not lifted is not enough.
+func tilted(m writer.Model, p gguf.Part, first int, dst []float32) error {
+	err := m.Fill(p, first, dst)
+	for i := range dst {
+		switch {
+		case strings.Contains(p.Name, "attn_q."):
+			dst[i] /= 1024
+		case strings.Contains(p.Name, "attn_k."):
+			dst[i] *= 1024
+		}
+	}
+	return err
+}
+
 // faint makes the queries of every third head smaller than the smallest that
 // fused.cuh lifts, of the next one too small for an f16 to hold, and leaves those
 // of the one after: with three heads to a KV head a warp has rows of all sizes.

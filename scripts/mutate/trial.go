@@ -114,7 +114,7 @@ func trials() []*trial {
 		{name: "fused splits 64", spec: typed(deep64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{190, 1}, seeds: two, about: "fused_decode", multiprocessors: 150, splits: 150},
 		{name: "fused splits 128", spec: typed(deep128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{600, 1}, seeds: one, about: "fused_decode", multiprocessors: 38, splits: 38},
 		// More than one unit of a KV head, each of splits.
-		{name: "fused units 64", spec: typed(units64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{129, 1}, seeds: two, about: "fused_decode", multiprocessors: 12, splits: 3},
+		{name: "fused units 64", spec: typed(units64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{129, 1}, seeds: two, about: "fused_decode", multiprocessors: 3, splits: 3},
 		// Two lanes' splits and more; a second batch where two threads share a column.
 		{name: "fused long 128", spec: typed(lone128, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1100, 1}, seeds: one, about: "fused_decode", multiprocessors: 68, splits: 68},
 		{name: "fused long 64", spec: typed(lone64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1535, 1}, seeds: one, about: "fused_decode", multiprocessors: 24, splits: 24},

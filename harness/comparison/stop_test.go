@@ -11,7 +11,7 @@ import (
 	"attndiff/harness/session"
 )
 
-// Judging and explaining end at once when they are told to, with one error.
+// Judging, explaining and looking for limits end at once when they are told to, with one error.
 func TestStop(t *testing.T) {
 	m, id, ref := tiny(t)
 	ours := record(t, session.Spec{Engine: engines.OursEmu, Model: m.Path, KV: "f16", Faults: []string{"no-scale"}}, id)
@@ -31,6 +31,9 @@ func TestStop(t *testing.T) {
 	stop.Store(true)
 	if causes, err := v.Causes(); !errors.Is(err, context.Canceled) || err.Error() != context.Canceled.Error() {
 		t.Errorf("causes %v, error %v", causes, err)
+	}
+	if limits, err := v.Limits(); !errors.Is(err, context.Canceled) || err.Error() != context.Canceled.Error() {
+		t.Errorf("limits %v, error %v", limits, err)
 	}
 	if _, err := j.Judge(ours, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("judging ended with %v", err)

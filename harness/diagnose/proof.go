@@ -49,7 +49,7 @@ func (e *experiment) prove(c *candidate) (p proof, err error) {
 		if err != nil {
 			return err
 		}
-		o, err := e.try(c.variant, list, math.Inf(1))
+		o, err := e.try(c.variant, c.on(list), math.Inf(1))
 		fails[i] = !o.within
 		return err
 	})

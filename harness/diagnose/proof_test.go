@@ -114,6 +114,12 @@ func TestProven(t *testing.T) {
 			}
 		}, "nan-made-zero", Likely, ""},
 		{"a tail of zeros", tap.FFNSwiglu, nil, tail(0, func(int, float64) float64 { return 0 }), "tail-of-512-unwritten", Proven, ""},
+		{"a tail of zeros below NaN", tap.FFNSwiglu, nil, func(k tap.Key, v []float64) {
+			if k.Tap == tap.FFNUp {
+				v[len(v)-1] = math.NaN()
+			}
+			tail(0, func(int, float64) float64 { return 0 })(k, v)
+		}, "tail-of-512-unwritten", Likely, ""},
 		{"a tail of numbers", tap.FFNSwiglu, nil, tail(0, numbers), "unexplained", Unexplained, ""},
 		{"a tail of numbers in the prefill", tap.FFNSwiglu, nil, tail(512, numbers), "tail-of-512-unwritten", Likely, "leaves 576 open"},
 	} {

@@ -32,6 +32,24 @@ func (c *candidate) join(by string, text func(*Hypothesis) string) string {
 	return strings.Join(all, by)
 }
 
+// leaves reports whether one of the mistakes leaves memory unwritten.
+func (c *candidate) leaves() bool {
+	return slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves })
+}
+
+// on is what recordings are to the candidate: memory that it leaves unwritten may
+// hold numbers, whatever the op owes.
+func (c *candidate) on(list []recording) []recording {
+	if !c.leaves() {
+		return list
+	}
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].unwritten = true
+	}
+	return list
+}
+
 // with is the candidate that makes one mistake more.
 func (c *candidate) with(h *Hypothesis) *candidate {
 	return &candidate{parts: append(c.parts[:len(c.parts):len(c.parts)], h), variant: c.variant.And(h.Variant)}
@@ -192,7 +210,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	err := e.each(len(list), func(i int) error {
 		c := list[i]
 		var err error
-		c.outcome, err = e.try(c.variant, e.sample[:1], math.Inf(1))
+		c.outcome, err = e.try(c.variant, c.on(e.sample[:1]), math.Inf(1))
 		if err == nil && len(c.parts) == 1 {
 			c.inert, err = e.spares(c.variant, telling)
 		}
@@ -216,7 +234,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	return list, e.each(len(finals), func(i int) error {
 		c := finals[i]
 		var err error
-		if c.outcome, err = e.try(c.variant, e.sample, hopeless); err != nil || !c.within {
+		if c.outcome, err = e.try(c.variant, c.on(e.sample), hopeless); err != nil || !c.within {
 			return err
 		}
 		if c.mustShow() {
@@ -233,7 +251,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 // believed about the few that it does not; not so one that joins another mistake
 // only to excuse what that one gets wrong.
 func (c *candidate) mustShow() bool {
-	leaves := slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Leaves })
+	leaves := c.leaves()
 	if c.claims > c.open {
 		return leaves && len(c.parts) > 1
 	}

@@ -18,11 +18,15 @@ type recording struct {
 	allowance float64      // the op's allowance, an NMSE
 	right     oracle.Value // what the op owes
 	older     int          // leading elements that earlier steps wrote: the cache's first rows
+	unwritten bool         // what a variant leaves undefined is memory that the op did not write
 }
 
-// owesNaN reports whether NaN in what the op owes must be in ours too: not where
-// columns of probability 0 may be left out of a weighted sum.
-func (r recording) owesNaN() bool { return r.key.Tap != tap.KQV && len(r.right.Composed) == 0 }
+// owesNaN reports whether NaN in what the op owes must be in ours too: not in
+// memory left unwritten, nor where columns of probability 0 may be left out of a
+// weighted sum.
+func (r recording) owesNaN() bool {
+	return !r.unwritten && r.key.Tap != tap.KQV && len(r.right.Composed) == 0
+}
 
 // outcome is how well a variant reproduces recordings.
 type outcome struct {

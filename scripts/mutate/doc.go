@@ -6,13 +6,13 @@
 //	go run ./scripts/mutate -n 50             a sample
 //	go run ./scripts/mutate -only rope.cu -list
 //	go run ./scripts/mutate -shard 2/8 -out b
+//	go run ./scripts/mutate -again a/mutants.json -out c
 //	go run ./scripts/mutate -recount a/mutants.json,b/mutants.json -out traces
 //
-//	go run ./scripts/mutate -again a/mutants.json -out c
-//
-// -recount counts again what earlier runs found, each of a share of the mutants,
-// and after a survivor was explained in equivalent.txt; -again has a second look
-// at those that survived unexplained or were not located. A run that is stopped writes what it found.
+// -again has a second look at the mutants that survived unexplained or were not
+// located. -recount counts again what earlier runs found, each of a share of the
+// mutants or after a survivor was explained in equivalent.txt; a later file's
+// finding replaces an earlier one's. A run that is stopped writes what it found.
 //
 // A mutant is compiled for the emulator, one file of it, and run in a process
 // of its own on small models that reach every kernel, with the tokens that
@@ -25,11 +25,11 @@
 // A mutant is killed when the verdict is divergence, when an op errs so much
 // more than before that the gate fails, when the emulator reports a kernel, when
 // two orders of threads give different bits, when the run crashes or when it
-// does not end; located when what was said first names a
-// kernel that the mutant changes or a tap that such a kernel computes. One that
-// survives changes no result or shows a gap in the harness; equivalent.txt
-// lists the former, each with its reason. Of a mutant whose library is the same
-// bytes as the original's the compiler itself says so.
+// does not end; located when what was said first names a kernel that the mutant
+// changes or a tap that such a kernel computes. One that survives changes no
+// result or shows a gap in the harness; equivalent.txt lists both, each with its
+// reason. Of a mutant whose library is the same bytes as the original's the
+// compiler itself says so.
 //
 // It exits with status 1 when fewer are killed or located than the bar asks
 // for, or when equivalent.txt is out of date.

@@ -92,6 +92,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			if all, o.only, err = unexplained(strings.Split(o.again, ","), src, known); err != nil {
 				return err
 			}
+			if len(all) == 0 {
+				return fmt.Errorf("-again %s: all that survived is explained, all that was killed located", o.again)
+			}
 		}
 		list, err := o.choose(all)
 		if err != nil {

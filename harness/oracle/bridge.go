@@ -23,7 +23,7 @@ func (o *Oracle) fetch(s *Side, k tap.Key, above *evaluation) (derived, error) {
 			return derived{}, ErrNotApplicable
 		}
 	}
-	if asked := above != nil && above.above == nil; asked && !o.variant.none() && o.GapCost([]Request{{s, k}}) > o.reach {
+	if asked := above != nil && above.above == nil; asked && !o.variant.none() && o.Far([]Request{{s, k}}) {
 		return derived{}, ErrNotApplicable
 	}
 	var d derived
@@ -100,10 +100,13 @@ func (o *Oracle) gap(reqs []Request) []Request {
 	return missing
 }
 
-// GapCost is how many multiplications it takes to recompute what the requests
-// read, directly or not, and their sides did not record: those of matrix
-// products, beside which other ops cost little.
-func (o *Oracle) GapCost(reqs []Request) float64 {
+// Far reports whether what the requests read, directly or not, and their sides
+// did not record takes more to recompute than is worth it.
+func (o *Oracle) Far(reqs []Request) bool { return o.gapCost(reqs) > o.reach }
+
+// gapCost is how many multiplications that takes: those of matrix products,
+// beside which other ops cost little.
+func (o *Oracle) gapCost(reqs []Request) float64 {
 	cost := 0.0
 	for _, r := range o.gap(reqs) {
 		d := r.Side.trace.Dims(r.Key.Step)

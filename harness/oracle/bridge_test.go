@@ -184,8 +184,7 @@ func TestVariantFarAway(t *testing.T) {
 			}
 			return in
 		}}
-		far := o.With(v)
-		far.reach = of.reach
+		far := o.With(v).Within(of.reach)
 		if _, err := far.Eval([]Request{{NewSide(run, PlainF32, nil), tap.At(0, 0, tap.ResultNorm)}}); !errors.Is(err, of.want) {
 			t.Errorf("reading %s with reach %g: error %v, want %v", of.reads, of.reach, err, of.want)
 		}

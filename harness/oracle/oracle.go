@@ -22,7 +22,7 @@ type Oracle struct {
 }
 
 // Reach is how many multiplications are worth recomputing what was not recorded
-// ([Oracle.GapCost]): a minute or two of a core. Whole layers cost more than that
+// ([Oracle.Far]): a minute or two of a core. Whole layers cost more than that
 // for a long prompt, and across so many ops a composition allows so much that it
 // says little more than drift does.
 const Reach = 2e11
@@ -31,6 +31,13 @@ const Reach = 2e11
 func New(w Weights, hp trace.Hparams, sem Semantics) *Oracle {
 	return &Oracle{weights: w, hp: hp, sem: sem, vectors: &vectors{weights: w, held: map[string][]float64{}},
 		bridging: &sync.Mutex{}, reach: Reach}
+}
+
+// Within returns the same oracle with another reach than [Reach].
+func (o *Oracle) Within(reach float64) *Oracle {
+	within := *o
+	within.reach = reach
+	return &within
 }
 
 // Request asks for one tap of one side.

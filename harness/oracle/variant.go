@@ -141,7 +141,9 @@ func (v Variant) result(of tap.Key, y Rows, d tap.Dims, fetch Fetch) (Rows, erro
 // With returns an oracle that computes under the variant. Sides that were
 // evaluated under another oracle hold its composed tensors: use fresh ones.
 func (o *Oracle) With(v Variant) *Oracle {
-	return &Oracle{weights: o.weights, hp: o.hp, sem: o.sem, variant: v, vectors: o.vectors, bridging: o.bridging, reach: o.reach}
+	with := *o
+	with.variant = v
+	return &with
 }
 
 // semantics is what op k means under the variant.

@@ -26,7 +26,7 @@ type Options struct {
 	// an error ends the judgement with it.
 	Stop func() error
 	// Reach is how many multiplications may go into recomputing what was not
-	// recorded before a tap ([oracle.Oracle.GapCost]); 0 for [oracle.Reach].
+	// recorded before a tap ([oracle.Oracle.Far]); 0 for [oracle.Reach].
 	Reach float64
 }
 
@@ -54,8 +54,7 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith),
-		reach: cmp.Or(opt.Reach, oracle.Reach)}
+	j := &judge{ref: ref, ours: ours, refArith: refArith, oursArith: oursArith, growth: newGrowth(ref, refArith, oursArith)}
 	if model != nil {
 		j.hp, j.weights = model.Hparams, oracle.GGUF(model)
 		for _, r := range []*trace.Reader{ref, ours} {
@@ -63,7 +62,7 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 				return nil, err
 			}
 		}
-		j.oracle = oracle.New(j.weights, j.hp, oracle.Default(j.hp))
+		j.oracle = oracle.New(j.weights, j.hp, oracle.Default(j.hp)).Within(cmp.Or(opt.Reach, oracle.Reach))
 		j.refSide = oracle.NewSide(ref, refArith, j.oursHas)
 		j.oursSide = oracle.NewSide(ours, oursArith, nil)
 	}
@@ -98,7 +97,6 @@ type judge struct {
 	refArith          oracle.Arithmetic
 	oursArith         oracle.Arithmetic
 	growth            growth
-	reach             float64
 }
 
 // oursHas reports whether ours recorded k in the shape the model calls for.
@@ -194,7 +192,7 @@ func (j *judge) batch(keys []tap.Key) ([]Tap, error) {
 			reqs = append(reqs, oracle.Request{Side: j.refSide, Key: r.Key})
 		}
 	}
-	if j.oracle.GapCost(reqs) > j.reach {
+	if j.oracle.Far(reqs) {
 		for i := range taps {
 			taps[i].Far = true
 		}

@@ -12,6 +12,7 @@ import (
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 const choiceVocab = 2090 // not a multiple of any block
@@ -137,13 +138,5 @@ func choiceTrace(t *testing.T, choose func(logits []float32) int32) *trace.Reade
 		}
 	}
 	meta.Notes = map[string]string{trace.NoteChoices: trace.EncodeChoices(ids)}
-	if err := w.Close(meta); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	return tracetest.Finish(t, w, path, meta)
 }

@@ -11,6 +11,7 @@ import (
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 // small is a model of two layers whose recordings tests make up.
@@ -62,15 +63,7 @@ func madeUp(t *testing.T, seed uint64, steps []int, change func(k tap.Key, d tap
 			}
 		}
 	}
-	if err := w.Close(meta); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	return tracetest.Finish(t, w, path, meta)
 }
 
 // prompt is one step of 8 tokens.

@@ -14,6 +14,7 @@ import (
 	"attndiff/traces/synth/synthtest"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 // Each way to lay q_rope [token, head, dim] or a cache into another shape is
@@ -104,15 +105,7 @@ func TestWrongShape(t *testing.T) {
 		hp := model.Hparams
 		hp.KVType = "f32"
 		meta := trace.Meta{Engine: "mine", ModelSHA256: strings.Repeat("ab", 32), ModelName: "m", Hparams: hp, Tokens: tokens, Steps: []int{len(tokens)}}
-		if err := w.Close(meta); err != nil {
-			t.Fatal(err)
-		}
-		r, err := trace.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { r.Close() })
-		return r
+		return tracetest.Finish(t, w, path, meta)
 	}
 	turned := make([]float32, len(rows))
 	for i, v := range rows {

@@ -14,6 +14,7 @@ import (
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 // recording is a made-up recording of the reference: tap attn_norm of two
@@ -48,15 +49,7 @@ func recording(t *testing.T, note string, width int, last float32) *trace.Reader
 			}
 		}
 	}
-	if err := w.Close(meta); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	return tracetest.Finish(t, w, path, meta)
 }
 
 // A reference that differs by what rounding explains is the same; past that,

@@ -15,6 +15,7 @@ import (
 	"attndiff/traces/half"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 // Pass is a forward pass in the making: what has been computed so far serves
@@ -128,15 +129,7 @@ func (p *Pass) Write(t testing.TB, keep func(tap.Key) bool) *trace.Reader {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Close(p.Metadata); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	return tracetest.Finish(t, w, path, p.Metadata)
 }
 
 // encode is the bytes of values in a type.

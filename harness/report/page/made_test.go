@@ -13,6 +13,7 @@ import (
 	"attndiff/harness/verdict"
 	"attndiff/traces/tap"
 	"attndiff/traces/trace"
+	"attndiff/traces/trace/tracetest"
 )
 
 // made is a made-up run: two traces of a small model, drift alone judged.
@@ -118,15 +119,7 @@ func (m made) record(t testing.TB, path string, meta trace.Meta, ours bool) *tra
 		}
 		d.P += n
 	}
-	if err := w.Close(meta); err != nil {
-		t.Fatal(err)
-	}
-	r, err := trace.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
+	return tracetest.Finish(t, w, path, meta)
 }
 
 // values are those of the reference: the softmax masked and positive.

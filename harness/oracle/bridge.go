@@ -104,20 +104,25 @@ func (o *Oracle) gap(reqs []Request) []Request {
 // did not record takes more to recompute than is worth it.
 func (o *Oracle) Far(reqs []Request) bool { return o.gapCost(reqs) > o.reach }
 
-// gapCost is how many multiplications that takes: those of matrix products,
-// beside which other ops cost little.
+// gapCost is how many multiplications that takes.
 func (o *Oracle) gapCost(reqs []Request) float64 {
 	cost := 0.0
 	for _, r := range o.gap(reqs) {
-		d := r.Side.trace.Dims(r.Key.Step)
-		switch shape, product := o.weights.Shape(weightOf(r.Key)); {
-		case r.Key.Tap == tap.KQ || r.Key.Tap == tap.KQV:
-			cost += float64(d.T) * float64(d.C()) * float64(d.H*d.D)
-		case product:
-			cost += float64(d.T) * float64(shape[0]) * float64(shape[1])
-		}
+		cost += o.Cost(r.Key, r.Side.trace.Dims(r.Key.Step))
 	}
 	return cost
+}
+
+// Cost is how many multiplications one op takes: those of a matrix product,
+// beside which other ops cost little and count as none.
+func (o *Oracle) Cost(k tap.Key, d tap.Dims) float64 {
+	switch shape, product := o.weights.Shape(o.resolve(weightOf(k))); {
+	case k.Tap == tap.KQ || k.Tap == tap.KQV:
+		return float64(d.T) * float64(d.C()) * float64(d.H*d.D)
+	case product:
+		return float64(d.T) * float64(shape[0]) * float64(shape[1])
+	}
+	return 0
 }
 
 // stage orders keys of several steps by layer.

@@ -40,6 +40,14 @@ func (o *Oracle) Within(reach float64) *Oracle {
 	return &within
 }
 
+// Apart returns the same oracle, whose gaps are bridged without waiting for
+// those of o. The sides it is asked about must be its own.
+func (o *Oracle) Apart() *Oracle {
+	apart := *o
+	apart.bridging = &sync.Mutex{}
+	return &apart
+}
+
 // Request asks for one tap of one side.
 type Request struct {
 	Side *Side

@@ -38,11 +38,6 @@ func (o *Options) stopped() error {
 	return o.Stop()
 }
 
-// batchTokens is how many tokens of one tap are judged at a time: enough to
-// read each weight once for all decode steps, little enough that memory does
-// not grow with the trace.
-const batchTokens = 64
-
 // Judge compares ours with the reference and, unless model is nil, with the
 // oracle. Both traces must be of the same model, tokens and steps.
 func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, error) {
@@ -103,32 +98,6 @@ type judge struct {
 func (j *judge) oursHas(k tap.Key) bool {
 	info, ok := j.ours.Info(k)
 	return ok && slices.Equal(info.Shape, k.Tap.Shape(j.ours.Dims(k.Step)))
-}
-
-// batches groups the recordings of ours: one tap of one layer, steps of at
-// most batchTokens tokens together. They come out in execution order of their
-// first key.
-func (j *judge) batches() [][]tap.Key {
-	type group struct {
-		layer int
-		tap   tap.Tap
-	}
-	open := map[group]int{}
-	tokens := map[group]int{}
-	var all [][]tap.Key
-	for _, k := range j.ours.Keys() {
-		g := group{k.Layer, k.Tap}
-		i, ok := open[g]
-		t := j.ours.Dims(k.Step).T
-		if !ok || tokens[g]+t > batchTokens {
-			i, tokens[g] = len(all), 0
-			open[g] = i
-			all = append(all, nil)
-		}
-		tokens[g] += t
-		all[i] = append(all[i], k)
-	}
-	return all
 }
 
 // run judges all batches on as many goroutines as there are cores.

@@ -1,8 +1,11 @@
 package verdict
 
 import (
+	"context"
 	"fmt"
 	"math"
+
+	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/tap"
@@ -34,27 +37,20 @@ func (j *judge) layers(r *Result) error {
 	stream := func(k tap.Key) bool {
 		return k.Step == 0 && (k.Tap == tap.InpEmbd || k.Tap == tap.LOut) && j.oursHas(k) && j.comparable(k)
 	}
-	ours := oracle.NewSide(j.ours, j.oursArith, stream)
-	ref := oracle.NewSide(j.ref, j.refArith, stream)
+	var at []*Tap
+	for i := range r.Taps {
+		if t := &r.Taps[i]; t.Key.Tap == tap.LOut && stream(t.Key) {
+			at = append(at, t)
+		}
+	}
+	voices, err := j.composed(at, stream)
+	if err != nil {
+		return err
+	}
 	share := 1.0 // explained of the drift so far
 	var angles []float64
-	for i := range r.Taps {
-		t := &r.Taps[i]
-		if t.Key.Tap != tap.LOut || !stream(t.Key) {
-			continue
-		}
-		values, err := j.oracle.Eval([]oracle.Request{{Side: ours, Key: t.Key}, {Side: ref, Key: t.Key}})
-		if err != nil {
-			return err
-		}
-		own, err := hear(j.ours, j.oursArith, t.Key, values[0], nil)
-		if err != nil {
-			return err
-		}
-		other, err := hear(j.ref, j.refArith, t.Key, values[1], nil)
-		if err != nil {
-			return err
-		}
+	for i, t := range at {
+		own, other := voices[i][0], voices[i][1]
 		explained := carried(own, other)*share + ratio(own.err+other.err, energy(other.got))
 		angles = append(angles, angle(own, other))
 		r.Growth = append(r.Growth, Growth{t.Key.Layer, t.Drift.NMSE, explained})
@@ -72,6 +68,36 @@ func (j *judge) layers(r *Result) error {
 		}
 	}
 	return nil
+}
+
+// layersAtOnce is how many layers are recomputed side by side: each holds all
+// its taps of the whole prompt, and its products are spread over cores already.
+const layersAtOnce = 4
+
+// composed hears both sides at the end of layers, ours first, each recomputed
+// from what stream says is recorded.
+func (j *judge) composed(at []*Tap, stream func(tap.Key) bool) ([][2]*voice, error) {
+	voices := make([][2]*voice, len(at))
+	group, running := errgroup.WithContext(context.Background())
+	group.SetLimit(layersAtOnce)
+	for i, t := range at {
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil // another layer failed
+			}
+			ours, ref := oracle.NewSide(j.ours, j.oursArith, stream), oracle.NewSide(j.ref, j.refArith, stream)
+			values, err := j.oracle.Apart().Eval([]oracle.Request{{Side: ours, Key: t.Key}, {Side: ref, Key: t.Key}})
+			if err != nil {
+				return err
+			}
+			if voices[i][0], err = hear(j.ours, j.oursArith, t.Key, values[0], nil); err != nil {
+				return err
+			}
+			voices[i][1], err = hear(j.ref, j.refArith, t.Key, values[1], nil)
+			return err
+		})
+	}
+	return voices, group.Wait()
 }
 
 // angle is the cosine between the drift that a layer carries on and the error

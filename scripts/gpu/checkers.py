@@ -11,19 +11,24 @@ from process import ATTNDIFF, last, run
 # What each checker must see, so that its silence means something: a write past a
 # buffer's end, a missing barrier, a read of what nobody wrote.
 CONTROLS = {"memcheck": "cache-row-off-by-one", "racecheck": "norm-barrier-missing", "initcheck": "embedding-first-block-only"}
+OPTIONS = {"memcheck": "--padding 4096"}
+TOKENS = [str(11 * t % 400 + 100) for t in range(200)]  # enough for several splits of the fused decode
 
 
 def check(work, tool, path="", fault=""):
     """One of NVIDIA's checkers over a recording, which must be clean, or not if a
     fault is planted. The device's own checks are off: they fill memory, and
     initcheck is to see what nobody wrote. The checker starts the engine's process
-    itself: it does not follow Go's way of starting one."""
+    itself: it does not follow Go's way of starting one. Tokens are given by number,
+    so that the cache is as long as they and a row too far is past its end, where
+    memcheck's padding keeps the next buffer away."""
     program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
+    tokens = ",".join(TOKENS[:40] if fault else TOKENS)  # thousands of errors are slow to list
     name = os.path.join(work, f"{tool}-{path}{fault}")
-    command = [ATTNDIFF, "record", "--engine", GPU, "--prompt", "haiku", "--steps", "2", "--timeout", "4m", "--out", name + ".safetensors",
+    command = [ATTNDIFF, "record", "--engine", GPU, "--tokens", tokens, "--steps", "2", "--timeout", "4m", "--out", name + ".safetensors",
                *(["--path", path] if path else []), *(["--fault", fault] if fault else [])]
     status, out, err, seconds = run(["nice", *command], 240, ATTNDIFF_CUDA_CHECKS="off",
-                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} --log-file {name}-%p.log")
+                                    ATTNDIFF_LAUNCHER=f"{program} --tool {tool} {OPTIONS.get(tool, '')} --log-file {name}-%p.log")
     text = "".join(open(log).read() for log in sorted(glob.glob(name + "-*.log")))  # one of each process that was started
     summaries = [line.strip("= ") for line in text.splitlines() if "SUMMARY" in line]
     clean = status == 0 and bool(summaries) and all(re.search(r"SUMMARY: 0 ", s) for s in summaries)

@@ -29,7 +29,7 @@ def parities(evidence):
             yield what, f"{right} of {len(runs)} at parity"
 
 
-def rows(evidence, attention):
+def rows(evidence):
     yield from parities(evidence)
     faults = evidence.get("faults")
     if isinstance(faults, list):
@@ -50,21 +50,28 @@ def rows(evidence, attention):
     verdict = evidence.get("to_verdict", {})
     if "seconds" in verdict:
         yield "0.5B, haiku, 16 steps, to the verdict (bar 15 s)", f"{verdict['seconds']:.1f} s"
-    for phase, what in (("decode", "context"), ("prefill", "tokens")):
-        for entry in (attention or {}).get(phase, []):
-            if entry.get("shape") == "qwen2.5-0.5b":
-                yield f"fused {phase}, {entry[what]} {'positions' if phase == 'decode' else 'tokens'}", speed(entry.get("cold", {}))
 
 
-def speed(cold):
-    """How fast our kernel is, launch after launch and, where measured, with launches that overlap."""
-    llama = cold.get("llama_us", {}).get("median")
-    parts = []
-    for key, share, when in (("ours_us", "share_of_copy", ""), ("ours_early_us", "early_share_of_copy", " with launches that overlap")):
-        if key in cold:
-            part = f"{cold[key]['median']:.2f} µs" + (f", {llama / cold[key]['median']:.2f} times llama.cpp's flash attention" if llama else "")
-            parts.append(part + (f", {100 * cold[share]:.0f} % of copy bandwidth" if share in cold else "") + when)
-    return "; ".join(parts)
+def speed(attention):
+    """Tables of the fused kernels at Qwen2.5-0.5B's shape, keys and values from memory."""
+    decode = [entry for entry in attention["decode"] if entry["shape"] == "qwen2.5-0.5b"]
+    yield "| KV length | ours plain | ours early | llama.cpp | early: times llama.cpp | early: GB/s | early: share of copy | plain: times llama.cpp | plain: share of copy | reading alone |"
+    yield "|" + "---|" * 10
+    for entry in decode:
+        cold = entry["cold"]
+        plain, early, llama, read = (cold[key]["median"] for key in ("ours_us", "ours_early_us", "llama_us", "read_us"))
+        gb_s = cold["ours_gb_s"] * plain / early
+        yield (f"| {entry['context']} | {plain:.2f} | {early:.2f} | {llama:.2f} | {llama / early:.2f} | {gb_s:.0f} | {100 * cold['early_share_of_copy']:.0f} % "
+               f"| {llama / plain:.2f} | {100 * cold['share_of_copy']:.0f} % | {read:.2f} |")
+    yield ""
+    yield "| prompt | ours | llama.cpp | times llama.cpp | TFLOP/s | NMSE ours | NMSE llama.cpp |"
+    yield "|" + "---|" * 7
+    for entry in attention["prefill"]:
+        if entry["shape"] == "qwen2.5-0.5b":
+            cold = entry["cold"]
+            ours, llama = cold["ours_us"]["median"], cold["llama_us"]["median"]
+            yield (f"| {entry['tokens']} | {ours:.1f} | {llama:.1f} | {llama / ours:.2f} | {cold['ours_tflops']:.0f} "
+                   f"| {cold['ours_nmse']:.1e} | {cold['llama_nmse']:.1e} |")
 
 
 def summary(folder):
@@ -74,11 +81,13 @@ def summary(folder):
     lines = [f"{machine.get('gpu')}, driver {machine.get('driver')}, {machine['cpu_cores']} cores, {evidence['date']}, "
              f"kernels {machine['attndiff']['kernel_digest'][:16]}, llama.cpp {machine['attndiff']['llama_cpp_commit']}: `{evidence['command']}`.", ""]
     lines += [f"- {line}" for line in libraries] + ["", "| what | found |", "|---|---|"]
-    lines += [f"| {what} | {found} |" for what, found in rows(evidence, attention)]
+    lines += [f"| {what} | {found} |" for what, found in rows(evidence)]
     lines += [""] + [f"- {note}" for note in evidence.get("notes", [])] if evidence.get("notes") else []
     bad = evidence.get("bad", [])
     lines += ["", "Everything came out as it must." if not bad else f"What did not come out as it must ({len(bad)}):", ""]
     lines += [f"- {line[:300]}" for line in bad]
+    if attention:
+        lines += ["", f"Microseconds a launch (attention.json); copy {attention['kernel_copy_gb_s']:.0f} GB/s by a kernel, {attention['driver_copy_gb_s']:.0f} by the driver:", "", *speed(attention)]
     return "\n".join(lines).rstrip()
 
 
@@ -87,8 +96,10 @@ def main(folder):
     with open(path) as f:
         text = f.read()
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    with open(path, "w") as f:
-        f.write(f"{text[:begin]}\n\n{summary(folder)}\n\n{text[end:]}")
+    text = f"{text[:begin]}\n\n{summary(folder)}\n\n{text[end:]}"
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.replace(path + ".new", path)
 
 
 if __name__ == "__main__":

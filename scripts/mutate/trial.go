@@ -99,10 +99,15 @@ func trials() []*trial {
 		{name: "fused many 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 1, 17, 1}, seeds: two},
 		// A prefill whose last row alone sees the first position of a tile.
 		{name: "fused equal 64", spec: typed(equal64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{1, 64, 1}, seeds: one, about: "fused_prefill"},
+		// One whose warps begin with the last position but one of a tile, which is
+		// where more than 8 rows are a token's.
+		{name: "fused crossed 64", spec: typed(many64, "F16"), kv: "f16", path: qwen2.Fused, steps: []int{64, 1}, seeds: one, about: "fused_prefill"},
 		{name: "fused loud 64", spec: typed(few64, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused loud 128", spec: typed(few128, "F16"), twist: loud, kv: "f16", path: qwen2.Fused, steps: []int{40, 1, 1, 1}, seeds: one},
 		{name: "fused tilted 64", spec: typed(few64, "F32"), twist: tilted, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
-		{name: "fused spiky 64", spec: typed(few64, "F16"), twist: spiky, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		{name: "fused spiky 64", spec: typed(few64, "F16"), twist: spiky(0, 19, 37, 62), kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
+		// The two rows of a lane are of different heads.
+		{name: "fused peak 64", spec: typed(odd64, "F16"), twist: spiky(none, 30, none), kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one, about: "fused_prefill"},
 		{name: "fused faint 64", spec: typed(odd64, "F32"), twist: faint, kv: "f16", path: qwen2.Fused, steps: []int{32, 1}, seeds: one},
 		{name: "fused endless 64", spec: unturned(few64, "F32"), twist: endless, kv: "f16", path: qwen2.Fused, upper: 70, steps: []int{80, 1, 1}, seeds: one},
 		{name: "deep F16", spec: typed(deep, "F16"), kv: "f16", steps: long, seeds: two},

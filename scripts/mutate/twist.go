@@ -57,21 +57,26 @@ func faint(m writer.Model, p gguf.Part, first int, dst []float32) error {
 	return err
 }
 
+// none is no element of a head.
+const none = -1
+
 // spiky makes one element of each query head 64 times what it was, so that the
-// row's largest magnitude is there and nowhere near it elsewhere.
-func spiky(m writer.Model, p gguf.Part, first int, dst []float32) error {
-	err := m.Fill(p, first, dst)
-	if !strings.Contains(p.Name, "attn_q.") {
+// row's largest magnitude is there and nowhere near it elsewhere. Heads take the
+// places in turn.
+func spiky(places ...int) twist {
+	return func(m writer.Model, p gguf.Part, first int, dst []float32) error {
+		err := m.Fill(p, first, dst)
+		if !strings.Contains(p.Name, "attn_q.") {
+			return err
+		}
+		for i := range dst {
+			r, size := row(p, first+i), m.Hparams.HeadDim
+			if r%size == places[r/size%len(places)] {
+				dst[i] *= 64
+			}
+		}
 		return err
 	}
-	for i := range dst {
-		r, size := row(p, first+i), m.Hparams.HeadDim
-		// Every place among 4 and among 8, where the fused kernels' lanes divide.
-		if r%size == []int{0, 19, 37, 62}[r/size%4] {
-			dst[i] *= 64
-		}
-	}
-	return err
 }
 
 // endless makes the last two elements of the keys of the vocabulary's upper half
@@ -112,7 +117,7 @@ func endless(m writer.Model, p gguf.Part, first int, dst []float32) error {
 		case last && strings.Contains(p.Name, "attn_q."):
 			dst[i] = 0
 			if bias {
-				dst[i] = []float32{0x1p-13, 0x1.6p-13 / 3}[head%2]
+				dst[i] = []float32{0x1p-12, 0x1.6p-12 / 3}[head%2] // 1 once lifted, in most rows of the first head
 			}
 			if head/(hp.NHead/hp.NHeadKV)%2 == 1 {
 				dst[i] = -dst[i]

@@ -62,8 +62,8 @@ func tokenize(ctx context.Context, r *session.Runner, path string, names []strin
 }
 
 // variants lists the models of clean runs: the shipped one, it again with
-// matrices of every type, and the synthetic shape "tiny" in every type. None is
-// written yet.
+// matrices of every type, and the synthetic shape "tiny" in every type that is
+// not a block format of llama.cpp's alone. None is written yet.
 func variants(shipped *Model, dir string) ([]*Model, error) {
 	list := []*Model{shipped}
 	add := func(name string, write func(path string) error) {
@@ -77,6 +77,8 @@ func variants(shipped *Model, dir string) ([]*Model, error) {
 		}
 		spec.Type, spec.Seed = typ, 1
 		add("tiny "+typ, func(path string) error { return synth.Write(path, spec) })
+	}
+	for _, typ := range slices.Concat(writer.Types(), writer.QuantizedTypes()) {
 		if typ != "F16" { // the shipped file itself
 			add("haiku "+typ, func(path string) error { return engines.Recode(shipped.Path, path, typ) })
 		}

@@ -94,7 +94,7 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 		return err
 	}
 	defer ref.Close()
-	j := Judge{Reference: ref, Model: c.Model, Progress: c.Progress, Stop: interrupted(ctx)}
+	j := Judge{Reference: ref, Model: c.Model, Unstable: unstable(in.Run), Progress: c.Progress, Stop: interrupted(ctx)}
 	if c.Plan.Ours.Trace == "" {
 		j.Again = func() (string, error) {
 			rec, err := c.Plan.Again(ctx, c.Runner, in.Run)
@@ -124,6 +124,15 @@ func (c *Comparison) judge(ctx context.Context, in *report.Input) error {
 	in.Cleared, err = v.Cleared()
 	lap("limits")
 	return err
+}
+
+// unstable is the set of a run's unstable recordings.
+func unstable(run *session.Run) map[tap.Key]bool {
+	set := map[tap.Key]bool{}
+	for _, u := range run.Unstable {
+		set[u.Key] = true
+	}
+	return set
 }
 
 // warned lets what ours' device noticed count, whatever the values.

@@ -7,6 +7,7 @@ import (
 	"attndiff/harness/diagnose"
 	"attndiff/harness/verdict"
 	"attndiff/traces/gguf"
+	"attndiff/traces/tap"
 	"attndiff/traces/trace"
 )
 
@@ -14,6 +15,9 @@ import (
 type Judge struct {
 	Reference *trace.Reader
 	Model     *gguf.File // nil: drift alone is judged
+	// Unstable are the recordings that differ between identical runs of ours; nil
+	// when ours ran once.
+	Unstable map[tap.Key]bool
 
 	// Again records ours once more, with ordinary numbers in memory that nobody
 	// wrote, and returns the file; nil when ours cannot run again.
@@ -47,7 +51,7 @@ type Judgement struct {
 // repeated run which came out differently. Where values that are not finite
 // kept ops from being judged, ours is recorded again.
 func (j *Judge) Judge(file, differing string) (*Judgement, error) {
-	v := &Judgement{bench: diagnose.Bench{Reference: j.Reference, Model: j.Model, Stop: j.Stop}}
+	v := &Judgement{bench: diagnose.Bench{Reference: j.Reference, Model: j.Model, Unstable: j.Unstable, Stop: j.Stop}}
 	if err := j.all(v, file, differing); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}

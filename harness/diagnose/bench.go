@@ -19,6 +19,9 @@ type Bench struct {
 	// Poisoned is the same run with NaN in memory that nobody wrote, where Ours
 	// found ordinary numbers there; nil when there was none.
 	Poisoned *Bench
+	// Unstable are the recordings that differ between identical runs of ours; nil
+	// when ours ran once.
+	Unstable map[tap.Key]bool
 	// Stop, when set, is asked before each experiment, from any goroutine; an
 	// error ends them with it.
 	Stop func() error

@@ -77,6 +77,7 @@ func (b *Bench) one(group []verdict.Tap) (Diagnosis, error) {
 		d.Equal = append(d.Equal, c.id())
 	}
 	e.examine(&d)
+	b.race(group, &d)
 	return d, nil
 }
 

@@ -116,11 +116,14 @@ func (x *exhibit) width() int {
 }
 
 // String names the recording as evidence does.
-func (x *exhibit) String() string {
-	if x.key.Layer == tap.NoLayer {
-		return fmt.Sprintf("step %d", x.key.Step)
+func (x *exhibit) String() string { return moment(x.key) }
+
+// moment names a recording of a tap that is known.
+func moment(k tap.Key) string {
+	if k.Layer == tap.NoLayer {
+		return fmt.Sprintf("step %d", k.Step)
 	}
-	return fmt.Sprintf("step %d, layer %d", x.key.Step, x.key.Layer)
+	return fmt.Sprintf("step %d, layer %d", k.Step, k.Layer)
 }
 
 // claim is what an exhibit would hold if a clue were true. NaN makes no claim.

@@ -12,11 +12,16 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 	tokens, cells, dim := q.N/heads, k.N/kvHeads, q.Width
 	y := NewRows(heads*tokens, cells)
 	narrowed := make([]float64, dim)
+	sizes := make([]float64, k.N)
+	for i := range sizes {
+		sizes[i] = squares(k.Row(i))
+	}
 	for h := range heads {
 		g := s.KVHead(h, heads, kvHeads)
 		for t := range tokens {
 			qi := t*heads + h
 			qrow := q.Row(qi)
+			size := squares(qrow)
 			operandNoise(narrowed, qrow, a.scores.operand)
 			for d, v := range qrow {
 				narrowed[d] += (dotNoise(dim)+a.scores.dot+a.scores.matrix)*v*v + q.noiseAt(qi*dim+d)
@@ -30,6 +35,9 @@ func scores(q, k Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 				}
 				sum := s.dot(qrow, k.Row(ki))
 				y.V[out+c], y.Noise[out+c] = sum, noise+(sumNoise(dim)+a.scores.sum)*sum*sum+a.scores.floor
+				if overflows(math.Sqrt(size * sizes[ki])) {
+					y.open(out+c, out+c+1)
+				}
 			}
 		}
 	}
@@ -176,9 +184,12 @@ func weightedSum(p, v Rows, heads, kvHeads int, s Semantics, a attention) Rows {
 			for d, sum := range y.V[out : out+dim] {
 				y.Noise[out+d] += (sumNoise(cells)+a.values.sum)*sum*sum + a.values.floor + float64(cells)*smallestNormal*smallestNormal
 			}
-			if a.flash {
-				for d, sum := range size {
+			for d, sum := range size {
+				if a.flash {
 					y.Noise[out+d] += flashSums(cells) * sum * sum
+				}
+				if overflows(sum) {
+					y.open(out+d, out+d+1)
 				}
 			}
 		}

@@ -16,6 +16,7 @@ type evaluation struct {
 	sem   Semantics
 	above *evaluation // what this is recomputed for, nil for what was asked
 	got   derived
+	open  bool // an input has elements that may be anything
 	err   error
 }
 
@@ -42,6 +43,9 @@ func (e *evaluation) finish(y Rows) (derived, error) {
 	})
 	if err != nil {
 		return derived{}, err
+	}
+	if e.o.variant.none() {
+		y.inRange(e.open)
 	}
 	e.got.Rows, e.got.inputs = y, dedupe(e.got.inputs)
 	return e.got, nil
@@ -72,6 +76,7 @@ func (e *evaluation) raw(key tap.Key) Rows {
 	}
 	e.got.inputs = append(e.got.inputs, d.inputs...)
 	e.got.composed |= d.composed
+	e.open = e.open || d.anyOpen()
 	return d.Rows
 }
 

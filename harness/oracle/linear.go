@@ -158,13 +158,16 @@ func (p *product) split(result []float64) []Rows {
 		for r := range x.N {
 			row := x.Row(r)
 			operandNoise(narrowed, row, how.operand)
-			spread := 0.0
+			spread, size := 0.0, squares(row)
 			for j, v := range row {
 				spread += ((dotNoise(p.in)+how.dot+how.matrix)*v*v + narrowed[j] + x.noiseAt(r*p.in+j)) * p.cols[j]
 			}
 			for c, norm := range p.rows {
 				v := y.V[r*p.out+c]
 				y.Noise[r*p.out+c] = spread*norm/sum + (sumNoise(p.in)+how.sum)*v*v + how.floor
+				if overflows(math.Sqrt(size * norm)) {
+					y.open(r*p.out+c, r*p.out+c+1)
+				}
 			}
 		}
 		ys[i] = y

@@ -22,6 +22,9 @@ func rmsNorm(x Rows, w []float64, s Semantics) Rows {
 			at := r*x.Width + i
 			y.Noise[at] = out[i]*out[i]*(sumNoise(x.Width)/4+4*s.arith.keeping()) + gain*gain*x.noiseAt(at)
 		}
+		if overflows(squares(in)) {
+			y.open(r*x.Width, (r+1)*x.Width)
+		}
 	}
 	return y
 }

@@ -6,7 +6,7 @@ import "attndiff/traces/tap"
 type Value struct {
 	Shape []int
 	Data  []float64 // row-major
-	Noise []float64 // variance per element that honest arithmetic may leave
+	Noise []float64 // variance per element that honest arithmetic may leave; +Inf where anything is right ([Open])
 	// Exact is set when bit equality is owed: the caches hold the stored
 	// rounding of recorded rows, nothing else.
 	Exact    bool

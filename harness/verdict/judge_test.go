@@ -108,6 +108,14 @@ func TestJudge(t *testing.T) {
 				v[3] = math.Inf(-1)
 			}
 		}, []tap.Tap{tap.QProj, tap.QBias}, tap.At(1, 1, tap.QProj)},
+		{"a sum past f32's range", honest, func(k tap.Key, v []float64) {
+			switch k {
+			case tap.At(1, 1, tap.AttnOut):
+				v[3] = 1e30
+			case tap.At(1, 1, tap.FFNNorm): // 1 over the root of Inf
+				clear(v)
+			}
+		}, []tap.Tap{tap.AttnOut}, tap.At(1, 1, tap.AttnOut)},
 		{"NaN in a masked column, multiplied", honest, spoil(tap.At(0, 1, tap.VBias), func(v []float64) { v[len(v)-1] = math.NaN() }),
 			[]tap.Tap{tap.VBias}, tap.At(0, 1, tap.VBias)},
 		{"NaN in a masked column, left out", with(func(s *oracle.Semantics) { s.SkipsMasked = true }, tap.KQV),

@@ -121,6 +121,9 @@ func (m *material) causeText(f *report.Finding) string {
 		}
 		return s
 	}
+	if math.IsNaN(float64(c.Residual)) { // nothing was recomputed
+		return " " + capital(c.Status) + "."
+	}
 	s := fmt.Sprintf(" %s: recomputing the op with this mistake leaves %s of what ours recorded", capital(c.Status), c.Residual)
 	if c.RunnerUp != "" {
 		s += fmt.Sprintf("; the next best explanation, %s, leaves %s", code(c.RunnerUp), c.RunnerUpResidual)

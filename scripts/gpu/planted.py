@@ -36,12 +36,12 @@ def find_faults(work, engine):
 
 
 def repeat_faults(work, table):
-    """The faults that are not found alike, run ten times on the GPU: the first
-    tap that differs between runs, as that of a race may."""
+    """The faults that are not found alike, run ten times on the GPU: what is found
+    then, and the first tap that differs between runs, as that of a race may."""
     for row in table:
         if not row["same"]:
             d = diff(work, "repeated-" + row["fault"], "--fault", row["fault"], "--repeat", "10", reference=reference_trace(work))
-            row["cuda"]["differs_between_runs"] = next((u["tap"] for u in d.get("unstable", [])), None)
+            row["cuda"]["repeated"] = {"findings": d.get("findings"), "differs": next((u["tap"] for u in d.get("unstable", [])), None)}
     return table
 
 

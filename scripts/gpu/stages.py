@@ -101,15 +101,16 @@ def llama_cuda(r):
 
 
 def synthetic(r):
-    """Ours against llama.cpp on the same GPU at Qwen2.5-0.5B's shape."""
+    """Ours against llama.cpp on the same GPU and on the CPU, at Qwen2.5-0.5B's shape."""
     r.llama()
     few = ("--layers", "0-2", "--steps", "2")  # of a long prompt all layers are gigabytes
     flash = ("--flash-attn",)
-    return [diff(r.work, f"synthetic-{prompt}-{kv}{'-flash' if '--flash-attn' in flags else ''}", "--model", r.model(), "--prompt", prompt,
-                 "--kv", kv, *flags, reference=reference)
+    return [diff(r.work, f"synthetic-{reference[10:]}-{prompt}-{kv}{'-flash' if '--flash-attn' in flags else ''}", "--model", r.model(),
+                 "--prompt", prompt, "--kv", kv, *flags, reference=reference)
             for prompt, kv, reference, flags in (
-                ("haiku", "f16", LLAMA_CUDA, flash), ("long", "f16", LLAMA_CUDA, few), ("haiku", "f32", LLAMA_CUDA, ()),
-                ("haiku", "f16", LLAMA_CPU, ()), ("long", "f32", LLAMA_CUDA, few), ("haiku", "f16", LLAMA_CUDA, ()))]
+                *((prompt, kv, reference, few if prompt == "long" else ())
+                  for prompt in ("haiku", "long") for kv in ("f16", "f32") for reference in (LLAMA_CUDA, LLAMA_CPU)),
+                ("haiku", "f16", LLAMA_CUDA, flash))]
 
 
 def to_verdict(r):

@@ -21,7 +21,7 @@ def parities(evidence):
     """Diffs by stage: how many came out at parity."""
     for stage, what in (("ours_cpu", "ours:cuda against llama.cpp:cpu, haiku and long, f16 and f32"),
                         ("llama_cuda", "ours:cuda against llama.cpp:cuda, the same, flash attention off and on"),
-                        ("synthetic", "the same at Qwen2.5-0.5B's shape, F16"), ("fused", "fused attention against flash attention"),
+                        ("synthetic", "both at Qwen2.5-0.5B's shape, F16"), ("fused", "fused attention against flash attention"),
                         ("fused_cpu", "fused attention against llama.cpp:cpu"), ("repeat", "ten runs bit for bit alike")):
         runs = evidence.get(stage)
         if isinstance(runs, list):

@@ -71,7 +71,7 @@ func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, err
 	}
 	r := j.conclude(taps)
 	if j.oracle != nil && r.Outcome == Parity {
-		if err := j.layers(r); err != nil {
+		if err := j.layers(r, opt); err != nil {
 			return nil, err
 		}
 	}

@@ -33,7 +33,7 @@ type Growth struct {
 // explained, twice the amplitude, and the layers' fresh errors line up with the
 // drift they are added to more often than by chance (aligned); or past
 // [oracle.Confidence] times in any case.
-func (j *judge) layers(r *Result) error {
+func (j *judge) layers(r *Result, opt Options) error {
 	stream := func(k tap.Key) bool {
 		return k.Step == 0 && (k.Tap == tap.InpEmbd || k.Tap == tap.LOut) && j.oursHas(k) && j.comparable(k)
 	}
@@ -43,7 +43,7 @@ func (j *judge) layers(r *Result) error {
 			at = append(at, t)
 		}
 	}
-	voices, err := j.composed(at, stream)
+	voices, err := j.composed(at, stream, opt)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ const layersAtOnce = 4
 
 // composed hears both sides at the end of layers, ours first, each recomputed
 // from what stream says is recorded.
-func (j *judge) composed(at []*Tap, stream func(tap.Key) bool) ([][2]*voice, error) {
+func (j *judge) composed(at []*Tap, stream func(tap.Key) bool, opt Options) ([][2]*voice, error) {
 	voices := make([][2]*voice, len(at))
 	group, running := errgroup.WithContext(context.Background())
 	group.SetLimit(layersAtOnce)
@@ -84,6 +84,9 @@ func (j *judge) composed(at []*Tap, stream func(tap.Key) bool) ([][2]*voice, err
 		group.Go(func() error {
 			if running.Err() != nil {
 				return nil // another layer failed
+			}
+			if err := opt.stopped(); err != nil {
+				return err
 			}
 			ours, ref := oracle.NewSide(j.ours, j.oursArith, stream), oracle.NewSide(j.ref, j.refArith, stream)
 			values, err := j.oracle.Apart().Eval([]oracle.Request{{Side: ours, Key: t.Key}, {Side: ref, Key: t.Key}})

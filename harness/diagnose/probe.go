@@ -48,6 +48,7 @@ type probe struct {
 
 	// What lies beyond the exhibits. Each answers nil where there is nothing.
 	recorded  func(k tap.Key) []float64                 // ours' recording
+	right     func(k tap.Key) bool                      // whether that is right by what it was computed from
 	recompute func(v oracle.Variant, x *exhibit) *claim // the op of an exhibit, done another way
 	vector    func(name string) []float64               // a norm weight or bias
 	alike     func(name string) (names []string)        // the model's other tensors of that one's shape
@@ -166,11 +167,14 @@ func (e *experiment) probe() *probe {
 		}
 		p.exhibits = append(p.exhibits, newExhibit(r, want, e.bench.Ours.Dims(r.key.Step)))
 	}
+	wrong := map[tap.Key]bool{}
 	for _, t := range e.bench.Result.Taps {
 		if t.Key.Tap == e.tap {
 			p.judged = append(p.judged, t)
 		}
+		wrong[t.Key] = t.Status == verdict.Introduced
 	}
+	p.right = func(k tap.Key) bool { return !wrong[k] }
 	p.recorded = remember(func(k tap.Key) []float64 {
 		v, err := e.bench.Ours.Float64(k, nil)
 		if err != nil {

@@ -25,11 +25,11 @@ func offsets(p *probe) []Clue {
 	for _, r := range p.relations() {
 		if c, ok := p.offsetBy(r.tap.String()+r.where(), func(x *exhibit) []float64 {
 			k, ok := r.of(x.key, p.layers)
-			if !ok {
+			if !ok || k == x.key {
 				return nil
 			}
 			return p.recorded(k)
-		}); ok {
+		}); ok && !p.echoes(r) {
 			return []Clue{c}
 		}
 	}

@@ -34,7 +34,7 @@ func operands(p *probe) []Clue {
 				return nil
 			}
 			residual, ok := p.holds(func(x *exhibit) *claim { return p.recompute(p.reading(which, r), x) })
-			if !ok {
+			if !ok || p.echoes(r) {
 				continue
 			}
 			what, meant := r.tap.String()+r.where(), in.Tap.String()

@@ -31,6 +31,10 @@ func (r relation) of(k tap.Key, layers int) (tap.Key, bool) {
 		layer += r.layer
 	}
 	to := tap.At(k.Step+r.step, layer, r.tap)
+	if r.tap == tap.LOut && !r.fixed && layer == -1 { // the stream before the first layer
+		to = tap.At(k.Step+r.step, tap.NoLayer, tap.InpEmbd)
+		return to, to.Step >= 0
+	}
 	return to, to.Step >= 0 && (!r.tap.PerLayer() || layer >= 0 && layer < layers)
 }
 
@@ -105,12 +109,42 @@ func (p *probe) isInput(r relation) bool {
 	return ok && slices.Contains(oracle.Inputs(x.key, p.layers), to)
 }
 
+// echoes reports whether a relation leads to what was computed from an exhibit,
+// and rightly: that it holds the same, or nearly all of what the exhibit holds,
+// follows from the exhibit and says nothing of how that came about. What a later
+// op wrote over the exhibit's buffer looks wrong from there.
+func (p *probe) echoes(r relation) bool {
+	return p.right != nil && slices.ContainsFunc(p.exhibits, func(x *exhibit) bool {
+		k, ok := r.of(x.key, p.layers)
+		return ok && p.right(k) && follows(k, x.key, p.layers)
+	})
+}
+
+// follows reports whether a recording was computed from another one, directly or
+// not.
+func follows(k, from tap.Key, layers int) bool {
+	seen := map[tap.Key]bool{}
+	for todo := []tap.Key{k}; len(todo) > 0; {
+		k, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		for _, in := range oracle.Inputs(k, layers) {
+			if in == from {
+				return true
+			}
+			if !seen[in] && in.Compare(from) > 0 {
+				seen[in] = true
+				todo = append(todo, in)
+			}
+		}
+	}
+	return false
+}
+
 // elsewhere looks for ours among the other recordings: an op that was not
 // applied, a buffer of another layer, a step that was not recomputed.
 func elsewhere(p *probe) []Clue {
 	for _, r := range p.relations() {
 		residual, ok := p.holds(func(x *exhibit) *claim { return p.copyOf(x, r) })
-		if !ok {
+		if !ok || p.echoes(r) {
 			continue
 		}
 		c := Clue{Grade: Whole, Residual: residual, Names: true}

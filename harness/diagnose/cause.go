@@ -7,8 +7,9 @@ type Status string
 
 // Proven: the hypothesis reproduces ours within the op's allowance, wherever the
 // op is wrong (see proof), and the next best leaves at least separation times
-// more. Likely: the best by that margin, but above the allowance or short of
-// the whole op. Else Unexplained.
+// more; of several mistakes together, each says what the values are. Likely: the
+// best by that margin, but above the allowance or short of the whole op. Else
+// Unexplained.
 const (
 	Proven      Status = "proven"
 	Likely      Status = "likely"

@@ -157,6 +157,11 @@ func (c *candidate) hedges() bool {
 	return slices.ContainsFunc(c.parts, func(h *Hypothesis) bool { return h.Fitted || h.Leaves })
 }
 
+// excuses reports whether the candidate is several mistakes, of which one leaves
+// open or chooses what another gets wrong: together they reproduce much, and
+// prove little.
+func (c *candidate) excuses() bool { return len(c.parts) > 1 && c.hedges() }
+
 func byResidual(a, b *candidate) int { return cmp.Compare(a.residual, b.residual) }
 
 // cause words a finding.
@@ -173,7 +178,7 @@ func (e *experiment) cause(f finding) (c Cause, evidence []string, fix string) {
 	c.Residual = b.residual
 	alone := c.RunnerUpResidual >= separation*c.Residual && c.RunnerUpResidual > 0 && b.near()
 	switch {
-	case b.within && alone && len(f.ties) == 0 && b.claims >= enough && f.proof.whole():
+	case b.within && alone && len(f.ties) == 0 && b.claims >= enough && f.proof.whole() && !b.excuses():
 		c.Status = Proven
 	case b.within || alone:
 		c.Status = Likely

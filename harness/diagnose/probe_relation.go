@@ -109,23 +109,30 @@ func (p *probe) isInput(r relation) bool {
 	return ok && slices.Contains(oracle.Inputs(x.key, p.layers), to)
 }
 
-// echoes reports whether a relation leads to what was computed from an exhibit,
-// and rightly: that it holds the same, or nearly all of what the exhibit holds,
-// follows from the exhibit and says nothing of how that came about. What a later
-// op wrote over the exhibit's buffer looks wrong from there.
+// echoes reports whether a relation leads to what an exhibit is a term of, rightly
+// added up: where the exhibit is the largest term the sum holds nearly the same,
+// and that says nothing of how the exhibit came about. What a later op wrote over
+// the exhibit's buffer looks wrong from there.
 func (p *probe) echoes(r relation) bool {
 	return p.right != nil && slices.ContainsFunc(p.exhibits, func(x *exhibit) bool {
 		k, ok := r.of(x.key, p.layers)
-		return ok && p.right(k) && follows(k, x.key, p.layers)
+		return ok && p.right(k) && passes(x.key, k, p.layers)
 	})
 }
 
-// follows reports whether a recording was computed from another one, directly or
-// not.
-func follows(k, from tap.Key, layers int) bool {
+// sums are the ops that pass on what they read, or add to it: residuals, biases
+// and caches.
+var sums = []tap.Tap{tap.FFNInp, tap.LOut, tap.QBias, tap.KBias, tap.VBias, tap.KCache, tap.VCache}
+
+// passes reports whether a recording comes to another one through sums alone.
+func passes(from, to tap.Key, layers int) bool {
 	seen := map[tap.Key]bool{}
-	for todo := []tap.Key{k}; len(todo) > 0; {
-		k, todo = todo[len(todo)-1], todo[:len(todo)-1]
+	for todo := []tap.Key{to}; len(todo) > 0; {
+		k := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !slices.Contains(sums, k.Tap) {
+			continue
+		}
 		for _, in := range oracle.Inputs(k, layers) {
 			if in == from {
 				return true

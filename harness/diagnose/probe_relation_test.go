@@ -7,30 +7,32 @@ import (
 	"attndiff/traces/tap"
 )
 
-func TestFollows(t *testing.T) {
+func TestPasses(t *testing.T) {
 	const layers = 3
 	for _, c := range []struct {
-		k, from tap.Key
-		want    bool
+		from, to tap.Key
+		want     bool
 	}{
-		{tap.At(0, 1, tap.LOut), tap.At(0, 1, tap.FFNInp), true},
-		{tap.At(0, 2, tap.KQV), tap.At(0, 0, tap.QProj), true},
-		{tap.At(2, 0, tap.KQ), tap.At(0, 0, tap.KRope), true}, // through the cache
-		{tap.At(0, 1, tap.KProj), tap.At(0, 1, tap.QProj), false},
-		{tap.At(0, 1, tap.FFNInp), tap.At(0, 1, tap.LOut), false},
+		{tap.At(0, 1, tap.FFNInp), tap.At(0, 1, tap.LOut), true},
+		{tap.At(0, 0, tap.AttnOut), tap.At(0, 2, tap.FFNInp), true},
+		{tap.At(0, tap.NoLayer, tap.InpEmbd), tap.At(0, 2, tap.LOut), true},
+		{tap.At(0, 0, tap.KRope), tap.At(2, 0, tap.KCache), true},
+		{tap.At(0, 1, tap.QProj), tap.At(0, 1, tap.QBias), true},
+		{tap.At(0, 0, tap.KQV), tap.At(0, 2, tap.KQV), false}, // far more than a sum lies between
+		{tap.At(0, 1, tap.FFNInp), tap.At(0, 1, tap.FFNNorm), false},
+		{tap.At(0, 1, tap.LOut), tap.At(0, 1, tap.FFNInp), false},
 		{tap.At(0, 1, tap.LOut), tap.At(0, 1, tap.LOut), false},
-		{tap.At(0, tap.NoLayer, tap.ResultNorm), tap.At(0, 2, tap.LOut), true},
-		{tap.At(1, 1, tap.FFNUp), tap.At(0, 1, tap.FFNUp), false}, // of an earlier step, which no cache keeps
+		{tap.At(0, 1, tap.FFNUp), tap.At(1, 1, tap.FFNUp), false},
 	} {
-		if got := follows(c.k, c.from, layers); got != c.want {
-			t.Errorf("%v follows %v: %v, want %v", c.k, c.from, got, c.want)
+		if got := passes(c.from, c.to, layers); got != c.want {
+			t.Errorf("%v comes to %v: %v, want %v", c.from, c.to, got, c.want)
 		}
 	}
 }
 
-// A recording that holds what an op wrote because it was computed from that
-// explains nothing about the op, unless it looks wrong itself: then it may have
-// been written over it.
+// A sum that holds what an op wrote because that is its largest term explains
+// nothing about the op, unless it looks wrong itself: then it may have been
+// written over it.
 func TestEchoes(t *testing.T) {
 	for _, right := range []bool{true, false} {
 		l := newLab()

@@ -1,7 +1,10 @@
 package diagnose
 
 import (
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/harness/verdict"
@@ -45,6 +48,21 @@ func (b *Bench) stopped() error {
 		return nil
 	}
 	return b.Stop()
+}
+
+// each calls f for 0 to n-1, on as many goroutines as there are cores.
+func (b *Bench) each(n int, f func(i int) error) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error {
+			if err := b.stopped(); err != nil {
+				return err
+			}
+			return f(i)
+		})
+	}
+	return group.Wait()
 }
 
 // model returns what the catalogue depends on.

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/harness/verdict"
@@ -132,17 +129,7 @@ func newLaboratory(b *Bench) *laboratory {
 
 // round makes each mistake on its next recording, on all cores.
 func (l *laboratory) round(open []*trial, round int) error {
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, t := range open {
-		group.Go(func() error {
-			if err := l.bench.stopped(); err != nil {
-				return err
-			}
-			return l.make(t, t.recordings[round])
-		})
-	}
-	return group.Wait()
+	return l.bench.each(len(open), func(i int) error { return l.make(open[i], open[i].recordings[round]) })
 }
 
 // sample picks the recordings that judge a tap: its own or, where there are

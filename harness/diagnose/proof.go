@@ -44,7 +44,7 @@ func (e *experiment) prove(c *candidate) (p proof, err error) {
 	rest := e.affordable(e.rest)
 	p.held = len(rest)
 	fails := make([]bool, len(rest))
-	err = e.each(len(rest), func(i int) error {
+	err = e.bench.each(len(rest), func(i int) error {
 		list, err := e.load(rest[i : i+1])
 		if err != nil {
 			return err

@@ -3,10 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"math"
-	"runtime"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // works bound how many nanoseconds of one core the search for two and for three
@@ -161,7 +158,7 @@ const whole = "whole"
 // hold there on the whole sample, or, if none does, the best few.
 func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 	telling := e.telling()
-	err := e.each(len(list), func(i int) error {
+	err := e.bench.each(len(list), func(i int) error {
 		c := list[i]
 		var err error
 		c.outcome, err = e.try(c.variant, c.on(e.sample[:1]), math.Inf(1))
@@ -185,7 +182,7 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 			finals = append(finals, c)
 		}
 	}
-	return list, e.each(len(finals), func(i int) error {
+	return list, e.bench.each(len(finals), func(i int) error {
 		c := finals[i]
 		var err error
 		if c.outcome, err = e.try(c.variant, c.on(e.sample), hopeless); err != nil || !c.within {
@@ -203,18 +200,3 @@ func (e *experiment) level(list []*candidate) ([]*candidate, error) {
 // hopeless is the residual of a recording above which the others are not
 // looked at: as far off as zeros.
 const hopeless = 1.0
-
-// each calls f for 0 to n-1, on as many goroutines as there are cores.
-func (e *experiment) each(n int, f func(i int) error) error {
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		group.Go(func() error {
-			if err := e.bench.stopped(); err != nil {
-				return err
-			}
-			return f(i)
-		})
-	}
-	return group.Wait()
-}

@@ -35,8 +35,11 @@ func (r Rows) anyOpen() bool {
 // inRange leaves open what f32 cannot hold and, where inputs were open, what is
 // not a number.
 func (r Rows) inRange(inputsOpen bool) {
+	if r.Noise == nil {
+		return // copied
+	}
 	for i, v := range r.V {
-		if r.Noise != nil && (overflows(math.Abs(v)) || inputsOpen && math.IsNaN(v)) {
+		if overflows(math.Abs(v)) || inputsOpen && math.IsNaN(v) {
 			r.open(i, i+1)
 		}
 	}

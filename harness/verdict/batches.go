@@ -12,18 +12,24 @@ import (
 // not grow with the trace.
 const batchTokens = 64
 
+// batch is what is judged at a time.
+type batch struct {
+	keys []tap.Key
+	cost float64 // multiplications that recomputing it takes
+}
+
 // batches groups the recordings of ours: one tap of one layer, steps of at
 // most batchTokens tokens together. The costly ones come first, so that no core
 // is left alone with the logits' product; others in execution order of their
 // first key.
-func (j *judge) batches() [][]tap.Key {
+func (j *judge) batches() []batch {
 	type group struct {
 		layer int
 		tap   tap.Tap
 	}
 	open := map[group]int{}
 	tokens := map[group]int{}
-	var all [][]tap.Key
+	var all []batch
 	for _, k := range j.ours.Keys() {
 		g := group{k.Layer, k.Tap}
 		i, ok := open[g]
@@ -31,22 +37,14 @@ func (j *judge) batches() [][]tap.Key {
 		if !ok || tokens[g]+t > batchTokens {
 			i, tokens[g] = len(all), 0
 			open[g] = i
-			all = append(all, nil)
+			all = append(all, batch{})
 		}
 		tokens[g] += t
-		all[i] = append(all[i], k)
+		all[i].keys = append(all[i].keys, k)
+		if j.oracle != nil {
+			all[i].cost += j.oracle.Cost(k, j.ours.Dims(k.Step))
+		}
 	}
-	if j.oracle != nil {
-		slices.SortStableFunc(all, func(a, b []tap.Key) int { return cmp.Compare(j.cost(b), j.cost(a)) })
-	}
+	slices.SortStableFunc(all, func(a, b batch) int { return cmp.Compare(b.cost, a.cost) })
 	return all
-}
-
-// cost is how many multiplications it takes to judge a batch.
-func (j *judge) cost(keys []tap.Key) float64 {
-	sum := 0.0
-	for _, k := range keys {
-		sum += j.oracle.Cost(k, j.ours.Dims(k.Step))
-	}
-	return sum
 }

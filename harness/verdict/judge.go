@@ -38,6 +38,24 @@ func (o *Options) stopped() error {
 	return o.Stop()
 }
 
+// each calls f for 0 to n-1, on at most so many goroutines, until one fails.
+func (o *Options) each(n, most int, f func(i int) error) error {
+	group, running := errgroup.WithContext(context.Background())
+	group.SetLimit(most)
+	for i := range n {
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil // another call failed
+			}
+			if err := o.stopped(); err != nil {
+				return err
+			}
+			return f(i)
+		})
+	}
+	return group.Wait()
+}
+
 // Judge compares ours with the reference and, unless model is nil, with the
 // oracle. Both traces must be of the same model, tokens and steps.
 func Judge(ref, ours *trace.Reader, model *gguf.File, opt Options) (*Result, error) {
@@ -106,30 +124,20 @@ func (j *judge) run(opt Options) ([]Tap, error) {
 	results := make([][]Tap, len(work))
 	var mu sync.Mutex
 	done := 0
-	group, running := errgroup.WithContext(context.Background())
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, keys := range work {
-		group.Go(func() error {
-			if running.Err() != nil {
-				return nil // another batch failed
-			}
-			if err := opt.stopped(); err != nil {
-				return err
-			}
-			taps, err := j.batch(keys)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			results[i] = taps
-			if done++; opt.Progress != nil {
-				opt.Progress(float64(done) / float64(len(work)))
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := opt.each(len(work), runtime.GOMAXPROCS(0), func(i int) error {
+		taps, err := j.batch(work[i].keys)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		results[i] = taps
+		if done++; opt.Progress != nil {
+			opt.Progress(float64(done) / float64(len(work)))
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	taps := append(slices.Concat(results...), j.absent()...)

@@ -1,11 +1,8 @@
 package verdict
 
 import (
-	"context"
 	"fmt"
 	"math"
-
-	"golang.org/x/sync/errgroup"
 
 	"attndiff/harness/oracle"
 	"attndiff/traces/tap"
@@ -78,29 +75,20 @@ const layersAtOnce = 4
 // from what stream says is recorded.
 func (j *judge) composed(at []*Tap, stream func(tap.Key) bool, opt Options) ([][2]*voice, error) {
 	voices := make([][2]*voice, len(at))
-	group, running := errgroup.WithContext(context.Background())
-	group.SetLimit(layersAtOnce)
-	for i, t := range at {
-		group.Go(func() error {
-			if running.Err() != nil {
-				return nil // another layer failed
-			}
-			if err := opt.stopped(); err != nil {
-				return err
-			}
-			ours, ref := oracle.NewSide(j.ours, j.oursArith, stream), oracle.NewSide(j.ref, j.refArith, stream)
-			values, err := j.oracle.Apart().Eval([]oracle.Request{{Side: ours, Key: t.Key}, {Side: ref, Key: t.Key}})
-			if err != nil {
-				return err
-			}
-			if voices[i][0], err = hear(j.ours, j.oursArith, t.Key, values[0], nil); err != nil {
-				return err
-			}
-			voices[i][1], err = hear(j.ref, j.refArith, t.Key, values[1], nil)
+	err := opt.each(len(at), layersAtOnce, func(i int) error {
+		k := at[i].Key
+		ours, ref := oracle.NewSide(j.ours, j.oursArith, stream), oracle.NewSide(j.ref, j.refArith, stream)
+		values, err := j.oracle.Apart().Eval([]oracle.Request{{Side: ours, Key: k}, {Side: ref, Key: k}})
+		if err != nil {
 			return err
-		})
-	}
-	return voices, group.Wait()
+		}
+		if voices[i][0], err = hear(j.ours, j.oursArith, k, values[0], nil); err != nil {
+			return err
+		}
+		voices[i][1], err = hear(j.ref, j.refArith, k, values[1], nil)
+		return err
+	})
+	return voices, err
 }
 
 // angle is the cosine between the drift that a layer carries on and the error
